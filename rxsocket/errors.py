@@ -1,0 +1,121 @@
+"""Every exception that rxsocket raises or reports.
+
+::
+
+    RxSocketException
+    ├── ConnectionException      no connection could be made, or it was lost
+    │   ├── HandshakeException   the server answered with something else than 101
+    │   └── CertificateException the server's certificate was not accepted
+    ├── ProtocolException        the peer broke RFC 6455, or a limit
+    ├── SendException            a message could not be sent
+    ├── CloseException           a close code or reason that may not be sent
+    ├── DecodeException          a message is not the entity that was expected
+    ├── HoldException            messages that nobody had subscribed to were let go
+    └── SubscriberException      a subscriber raised
+
+``ConnectionException``, ``SendException`` and ``CloseException`` keep fritz2's names. A wrong type of an argument is a
+plain ``TypeError``, a wrong value of an option a plain ``ValueError``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+__all__ = [
+    "CertificateException",
+    "CloseException",
+    "ConnectionException",
+    "DecodeException",
+    "HandshakeException",
+    "HoldException",
+    "ProtocolException",
+    "RxSocketException",
+    "SendException",
+    "SubscriberException",
+]
+
+
+class RxSocketException(Exception):
+    """The base of all of rxsocket's own exceptions."""
+
+
+class ConnectionException(RxSocketException):
+    """No connection could be made, or it was lost; ``__cause__`` has the reason where there is one."""
+
+
+class HandshakeException(ConnectionException):
+    """The server answered the opening handshake with something else than 101 Switching Protocols.
+
+    Attributes:
+        status: The HTTP status, such as 403.
+        headers: The response's headers, names in lower case.
+        body: The start of the response's body, empty where it had none.
+    """
+
+    def __init__(self, message: str, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+
+class CertificateException(ConnectionException):
+    """The server's certificate was not accepted; the message names the check that failed."""
+
+
+class ProtocolException(RxSocketException):
+    """The peer broke RFC 6455, or exceeded a limit, so that the connection had to be failed (section 7.1.7).
+
+    Attributes:
+        code: The close code that was sent for it: 1002, 1007 or 1009.
+    """
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class SendException(RxSocketException):
+    """The message was not sent: the session is closing or closed, or the outgoing buffer stayed full."""
+
+
+class CloseException(RxSocketException):
+    """The close code or the reason given may not be sent (RFC 6455, sections 5.5 and 7.4)."""
+
+
+class DecodeException(RxSocketException):
+    """A message is not the entity that was expected; the message names the field at fault.
+
+    Attributes:
+        raw: The message as it came.
+    """
+
+    def __init__(self, message: str, raw: str | bytes) -> None:
+        super().__init__(message)
+        self.raw = raw
+
+
+class HoldException(RxSocketException):
+    """Messages that arrived before anybody had subscribed were let go, since too many had gathered.
+
+    Attributes:
+        messages: How many.
+        size: Their size in bytes (for texts: in characters).
+    """
+
+    def __init__(self, message: str, messages: int, size: int) -> None:
+        super().__init__(message)
+        self.messages = messages
+        self.size = size
+
+
+class SubscriberException(RxSocketException):
+    """A subscriber raised; ``__cause__`` is what it raised.
+
+    Attributes:
+        stream: The stream that it had subscribed to, such as ``"messages.body"``.
+    """
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(f"a subscriber of {stream} raised; it stays subscribed, and nobody else is affected")
+        self.stream = stream
