@@ -111,9 +111,7 @@ def guarded(name: str, report: Report) -> Callable[[Observable[T]], Observable[T
     """
 
     def operator(source: Observable[T]) -> Observable[T]:
-        def subscribe(
-            observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
-        ) -> abc.DisposableBase:
+        def subscribe(observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
             return source.subscribe(_Guard(observer, name, report), scheduler=scheduler)
 
         return Observable(subscribe)
@@ -160,7 +158,7 @@ class Subject(Observable[T], abc.SubjectBase[T]):
         for observer in self.observers:
             try:
                 observer.on_next(value)
-            except Exception as error:  # noqa: BLE001, PERF203 a subscriber may raise anything, and is one of many
+            except Exception as error:  # noqa: BLE001 a subscriber may raise anything, and is one of many
                 self._report(self.name, error)
 
     def on_error(self, error: Exception) -> None:

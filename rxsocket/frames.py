@@ -1,0 +1,342 @@
+"""RFC 6455's frames, without any I/O: bytes in, messages and control frames out, and back.
+
+A :class:`Decoder` takes what a socket gave, cut anywhere; the functions ``encode_*`` give what a socket is to take.
+"""
+
+from __future__ import annotations
+
+import codecs
+import os
+from typing import Final, NamedTuple, TypeAlias
+
+from .errors import CloseException, ProtocolException
+
+__all__ = [
+    "Close",
+    "Control",
+    "Decoder",
+    "Message",
+    "Ping",
+    "Pong",
+    "encode_close",
+    "encode_frame",
+    "encode_message",
+    "encode_ping",
+    "encode_pong",
+]
+
+# Section 11.8: the opcodes.
+CONTINUATION: Final = 0x0
+TEXT: Final = 0x1
+BINARY: Final = 0x2
+CLOSE: Final = 0x8
+PING: Final = 0x9
+PONG: Final = 0xA
+
+FIN: Final = 0x80
+RESERVED: Final = 0x70
+MASKED: Final = 0x80
+CONTROL: Final = 0x8  # section 5.5: the opcodes of control frames have this bit
+
+MAX_CONTROL_PAYLOAD: Final = 125  # section 5.5
+MAX_REASON: Final = MAX_CONTROL_PAYLOAD - 2
+
+# Section 7.4.1.
+NORMAL_CLOSURE: Final = 1000
+GOING_AWAY: Final = 1001
+PROTOCOL_ERROR: Final = 1002
+NO_STATUS_RECEIVED: Final = 1005
+ABNORMAL_CLOSURE: Final = 1006
+INVALID_PAYLOAD: Final = 1007
+MESSAGE_TOO_BIG: Final = 1009
+
+Message: TypeAlias = str | bytes
+"""A data message: a text, or what a binary message carried."""
+
+
+class Ping(NamedTuple):
+    """A ping (section 5.5.2), with at most 125 bytes of payload."""
+
+    payload: bytes
+
+
+class Pong(NamedTuple):
+    """A pong (section 5.5.3), with the payload of the ping that it answers."""
+
+    payload: bytes
+
+
+class Close(NamedTuple):
+    """A close frame (section 5.5.1). One without a status has the code 1005 (section 7.1.5)."""
+
+    code: int = NO_STATUS_RECEIVED
+    reason: str = ""
+
+
+Control: TypeAlias = Ping | Pong | Close | ProtocolException
+"""What a decoder finds between messages; a ProtocolException stands where the peer broke the protocol."""
+
+
+def _is_sendable(code: int) -> bool:
+    """Tell whether an endpoint may send a close code (section 7.4; 1012 to 1014 are registered with IANA)."""
+    return 3000 <= code < 5000 or (1000 <= code <= 1014 and code not in {1004, NO_STATUS_RECEIVED, ABNORMAL_CLOSURE})  # noqa: PLR2004 the ranges of section 7.4.2
+
+
+class Decoder:
+    """Finds the messages and control frames in a stream of bytes.
+
+    Args:
+        max_size: The largest message, in bytes of its payload; a larger one is a ProtocolException of code 1009 as
+            soon as a frame's header announces it.
+        masked: Whether the peer's frames must be masked: False for a client's decoder, True for a server's
+            (section 5.1).
+    """
+
+    def __init__(self, max_size: int, *, masked: bool = False) -> None:
+        self._max_size = max_size
+        self._masked = masked
+        self._header = b""  # the start of a frame whose header (or control frame) is not complete yet
+        self._ended = False  # after a close frame, or a failure: nothing that follows counts (section 5.5.1)
+        # The data message that is being collected. Its size grows when a frame's header is read, before its payload.
+        self._opcode = 0
+        self._size = 0
+        self._texts: list[str] = []
+        self._chunks: list[bytes] = []
+        self._utf8 = codecs.getincrementaldecoder("utf-8")()
+        # The frame of it that is being read.
+        self._final = False
+        self._remaining = 0
+        self._key = b""
+
+    def feed(self, data: bytes) -> tuple[list[Message], list[Control]]:
+        """Take the next bytes of the stream.
+
+        Returns:
+            The data messages that are complete now, and the control frames, each in order. Where the peer broke the
+            protocol, a ProtocolException is the last control; nothing that follows it, or a close frame, counts.
+        """
+        messages: list[Message] = []
+        controls: list[Control] = []
+        if not self._ended:
+            try:
+                self._parse(data, messages, controls)
+            except ProtocolException as error:
+                self._ended = True
+                controls.append(error)
+            except UnicodeDecodeError as error:  # section 8.1
+                self._ended = True
+                failure = ProtocolException(INVALID_PAYLOAD, f"a text message is not UTF-8: {error.reason}")
+                failure.__cause__ = error
+                controls.append(failure)
+        return messages, controls
+
+    def _parse(self, data: bytes, messages: list[Message], controls: list[Control]) -> None:
+        if self._header:
+            data = self._header + data
+            self._header = b""
+        position = 0
+        end = len(data)
+        if self._remaining:
+            position = self._collect(data, 0, messages)
+        # What the common frame may hold: complete in this piece, unmasked, not fragmented, of a length in one byte.
+        short = -1 if self._masked else min(125, self._max_size)
+        while end - position >= 2:  # noqa: PLR2004 the shortest header
+            length = data[position + 1]
+            if length <= short and not self._opcode and (stop := position + 2 + length) <= end:
+                first = data[position]
+                if first == FIN | TEXT:
+                    messages.append(data[position + 2 : stop].decode())
+                    position = stop
+                    continue
+                if first == FIN | BINARY:
+                    messages.append(data[position + 2 : stop])
+                    position = stop
+                    continue
+            following = self._frame(data, position, messages, controls)
+            if following < 0:
+                break
+            position = following
+            if self._ended:
+                return
+        if position < end and not self._remaining:
+            self._header = data[position:]
+
+    def _frame(self, data: bytes, position: int, messages: list[Message], controls: list[Control]) -> int:
+        """Read the frame at a position; return where what was read of it ends, or -1 where more bytes must come."""
+        first = data[position]
+        second = data[position + 1]
+        opcode = first & 0x0F
+        length = second & 0x7F
+        self._check_header(first, second)
+        position += 2
+        extended = 2 if length == 126 else 8 if length == 127 else 0  # noqa: PLR2004 section 5.2
+        payload = position + extended + (4 if self._masked else 0)
+        if payload > len(data):
+            return -1
+        if extended:
+            length = int.from_bytes(data[position : position + extended], "big")
+            # Section 5.2: the minimal number of bytes must be used, and the most significant bit must be 0.
+            if length < (126 if extended == 2 else 0x10000) or length >> 63:  # noqa: PLR2004
+                raise ProtocolException(PROTOCOL_ERROR, f"a frame's length {length} is not in its shortest form")
+        key = data[payload - 4 : payload] if self._masked else b""
+        if opcode & CONTROL:
+            stop = payload + length
+            if stop > len(data):
+                return -1
+            content = data[payload:stop]
+            controls.append(self._control(opcode, _mask(content, key) if key else content))
+            return stop
+        self._size += length
+        if self._size > self._max_size:
+            raise ProtocolException(
+                MESSAGE_TOO_BIG, f"a message has {self._size} bytes or more, and max_size is {self._max_size}"
+            )
+        self._opcode = self._opcode or opcode
+        self._final = bool(first & FIN)
+        self._remaining = length
+        self._key = key
+        return self._collect(data, payload, messages)
+
+    def _check_header(self, first: int, second: int) -> None:
+        opcode = first & 0x0F
+        if first & RESERVED:  # section 5.2: no extension was negotiated that would define them
+            raise ProtocolException(PROTOCOL_ERROR, "a frame has reserved bits set")
+        if bool(second & MASKED) is not self._masked:  # section 5.1
+            raise ProtocolException(PROTOCOL_ERROR, f"a frame is {'not ' if self._masked else ''}masked")
+        if opcode & CONTROL:
+            if opcode > PONG:
+                raise ProtocolException(PROTOCOL_ERROR, f"a frame has the reserved opcode {opcode:#x}")
+            if not first & FIN:  # section 5.5
+                raise ProtocolException(PROTOCOL_ERROR, "a control frame is fragmented")
+            if second & 0x7F > MAX_CONTROL_PAYLOAD:  # section 5.5
+                raise ProtocolException(PROTOCOL_ERROR, "a control frame has more than 125 bytes of payload")
+        elif opcode > BINARY:
+            raise ProtocolException(PROTOCOL_ERROR, f"a frame has the reserved opcode {opcode:#x}")
+        elif opcode == CONTINUATION and not self._opcode:  # section 5.4
+            raise ProtocolException(PROTOCOL_ERROR, "a continuation frame has no message to continue")
+        elif opcode != CONTINUATION and self._opcode:  # section 5.4
+            raise ProtocolException(PROTOCOL_ERROR, "a message begins inside of another that is not finished")
+
+    def _collect(self, data: bytes, position: int, messages: list[Message]) -> int:
+        """Add to the message what the data has of the current frame's payload; return where that ends."""
+        stop = min(len(data), position + self._remaining)
+        chunk = data[position:stop]
+        self._remaining -= len(chunk)
+        if self._key:
+            key = self._key
+            turn = len(chunk) % 4
+            self._key = key[turn:] + key[:turn]
+            chunk = _mask(chunk, key)
+        if self._opcode == TEXT:
+            # Decoded piece by piece: what is not UTF-8 fails the connection as soon as it arrives (section 8.1).
+            self._texts.append(self._utf8.decode(chunk))
+            pending, _ = self._utf8.getstate()
+            if len(pending) > 1 and pending[0] == 0xED and pending[1] >= 0xA0:  # noqa: PLR2004 U+D800 to U+DFFF
+                # CPython's decoder waits for the third byte of a surrogate before it says that it is none of UTF-8.
+                self._utf8.decode(b"", final=True)
+        else:
+            self._chunks.append(chunk)
+        if not self._remaining and self._final:
+            if self._opcode == TEXT:
+                self._utf8.decode(b"", final=True)
+                messages.append("".join(self._texts))
+            else:
+                messages.append(b"".join(self._chunks))
+            self._opcode = self._size = 0
+            self._texts.clear()
+            self._chunks.clear()
+        return stop
+
+    def _control(self, opcode: int, payload: bytes) -> Control:
+        if opcode == PING:
+            return Ping(payload)
+        if opcode == PONG:
+            return Pong(payload)
+        self._ended = True
+        if not payload:
+            return Close()
+        if len(payload) == 1:  # section 5.5.1
+            raise ProtocolException(PROTOCOL_ERROR, "a close frame has half a status code")
+        code = int.from_bytes(payload[:2], "big")
+        if not _is_sendable(code):
+            raise ProtocolException(PROTOCOL_ERROR, f"a close frame has the code {code}, which may not be sent")
+        return Close(code, payload[2:].decode())
+
+
+def _mask(payload: bytes | bytearray | memoryview, key: bytes) -> bytes:
+    """XOR a payload with a key of four bytes, over and over (section 5.3). As one number each, in linear time."""
+    size = len(payload)
+    mask = (key * (size // 4 + 1))[:size]
+    return (int.from_bytes(payload, "little") ^ int.from_bytes(mask, "little")).to_bytes(size, "little")
+
+
+def encode_frame(
+    opcode: int, payload: bytes | bytearray | memoryview, *, final: bool = True, masked: bool = True
+) -> bytes:
+    """Encode one frame (section 5.2).
+
+    Args:
+        opcode: One of section 11.8.
+        payload: Any number of bytes, one-dimensional.
+        final: Whether it is the last frame of its message.
+        masked: Whether it is masked, with a key from the system's random source: True for a client's (section 5.1).
+    """
+    length = len(payload)
+    first = FIN | opcode if final else opcode
+    mask = MASKED if masked else 0
+    if length <= 125:  # noqa: PLR2004 section 5.2
+        header = bytes((first, mask | length))
+    elif length < 0x10000:  # noqa: PLR2004
+        header = bytes((first, mask | 126)) + length.to_bytes(2, "big")
+    else:
+        header = bytes((first, mask | 127)) + length.to_bytes(8, "big")
+    if not masked:
+        return header + payload
+    key = os.urandom(4)
+    return header + key + _mask(payload, key)
+
+
+def encode_message(message: str | bytes | bytearray | memoryview, *, masked: bool = True) -> bytes:
+    """Encode a data message as one frame: text for a str, binary for anything that is bytes.
+
+    Raises:
+        TypeError: The message is neither.
+        ValueError: The text has lone surrogates, so it can't be UTF-8; or the buffer is not contiguous.
+    """
+    if isinstance(message, str):
+        return encode_frame(TEXT, message.encode(), masked=masked)
+    if isinstance(message, bytes | bytearray):
+        return encode_frame(BINARY, message, masked=masked)
+    if isinstance(message, memoryview):
+        return encode_frame(BINARY, message.cast("B") if message.c_contiguous else message.tobytes(), masked=masked)
+    raise TypeError(f"a message is a str, bytes, bytearray or memoryview, not {type(message).__name__}")
+
+
+def encode_ping(payload: bytes, *, masked: bool = True) -> bytes:
+    """Encode a ping of at most 125 bytes."""
+    return encode_frame(PING, payload, masked=masked)
+
+
+def encode_pong(payload: bytes, *, masked: bool = True) -> bytes:
+    """Encode a pong, with the payload of the ping that it answers."""
+    return encode_frame(PONG, payload, masked=masked)
+
+
+def encode_close(close: Close | None, *, masked: bool = True) -> bytes:
+    """Encode a close frame; None gives one without a status.
+
+    Raises:
+        CloseException: The code may not be sent (section 7.4), or the reason has over 123 bytes of UTF-8.
+    """
+    if close is None:
+        return encode_frame(CLOSE, b"", masked=masked)
+    code, reason = close
+    if not _is_sendable(code):
+        raise CloseException(f"the close code {code} may not be sent: use 1000, or 3000 to 4999 for your own")
+    try:
+        encoded = reason.encode()
+    except UnicodeEncodeError as error:
+        raise CloseException(f"the close reason {reason!r} can't be UTF-8") from error
+    if len(encoded) > MAX_REASON:
+        raise CloseException(f"the close reason has {len(encoded)} bytes of UTF-8, and {MAX_REASON} may be sent")
+    return encode_frame(CLOSE, code.to_bytes(2, "big") + encoded, masked=masked)

@@ -1,0 +1,196 @@
+"""What a session receives, as streams: the message events, and their views by content."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+from reactivex import Observable, abc
+
+from .errors import HoldException
+from .frames import Message
+from .subjects import Report, SerialQueue, Subject
+
+__all__ = ["MessageEvent", "Messages"]
+
+T = TypeVar("T")
+
+
+class MessageEvent(msgspec.Struct, frozen=True, gc=False):
+    """A message that a session received.
+
+    Attributes:
+        data: A str for a text message, bytes for a binary one.
+        connection: The number, from 1, of the session's connection that it came through.
+    """
+
+    data: str | bytes
+    connection: int
+
+
+class _View(Subject[T]):
+    """One of the streams of :class:`Messages`, which wants to know of a subscription once it stands."""
+
+    def __init__(self, name: str, report: Report, subscribed: Callable[[], None]) -> None:
+        super().__init__(name, report)
+        self._subscribed = subscribed
+
+    def _subscribe_core(
+        self, observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
+    ) -> abc.DisposableBase:
+        subscription = super()._subscribe_core(observer, scheduler)
+        self._subscribed()
+        return subscription
+
+
+class Messages(_View[MessageEvent]):
+    """A hot stream of the messages of a session, which itself gives the events, with four views by content.
+
+    What arrives before the first subscription to any of the five is held, and delivered in order when it comes. They
+    complete after the last message. Subscribers are called on the session's thread; when that has ended already, on
+    the thread that subscribes or resumes.
+
+    Args:
+        report: Is called with a stream's name and the exception when a subscriber raises.
+        wake: Asks the session's thread to call :meth:`drain` soon.
+        fail: Is called with a HoldException.
+        max_held: How many bytes (characters, of texts) are held at the most.
+        max_held_messages: How many messages are held at the most.
+        paused: Whether to begin paused.
+
+    Attributes:
+        data: The content of every message, a str or bytes.
+        body: The text messages.
+        blob: The binary messages, as bytes.
+        array_buffer: The binary messages, as a read-only memoryview.
+
+    Source: fritz2's ``Session.messages``, and its ``data``, ``body``, ``blob`` and ``arrayBuffer``.
+    """
+
+    def __init__(
+        self,
+        report: Report,
+        wake: Callable[[], None],
+        fail: Callable[[HoldException], None],
+        *,
+        max_held: int,
+        max_held_messages: int,
+        paused: bool,
+    ) -> None:
+        super().__init__("messages", report, self._arrived)
+        self._data: _View[str | bytes] = _View("messages.data", report, self._arrived)
+        self._body: _View[str] = _View("messages.body", report, self._arrived)
+        self._blob: _View[bytes] = _View("messages.blob", report, self._arrived)
+        self._array_buffer: _View[memoryview] = _View("messages.array_buffer", report, self._arrived)
+        self.data: Observable[str | bytes] = self._data
+        self.body: Observable[str] = self._body
+        self.blob: Observable[bytes] = self._blob
+        self.array_buffer: Observable[memoryview] = self._array_buffer
+        self._wake = wake
+        self._fail = fail
+        self._max_held = max_held
+        self._max_held_messages = max_held_messages
+        # Two flags that any thread may set, without a lock: who delivers looks at them again when it is woken.
+        self._paused = paused
+        self._listening = False  # somebody has subscribed once, or holding was given up
+        # Only who delivers touches these: the session's thread, and once it has _ended, who runs _after_the_end.
+        self._held: deque[MessageEvent] = deque()
+        self._held_size = 0
+        self._ended = False  # written once, under _handover
+        self._handover = threading.Lock()
+        self._after_the_end = SerialQueue()
+
+    @property
+    def full(self) -> bool:
+        """Whether so much is held by a pause that reading must stop. On the session's thread."""
+        return self._paused and self._over_the_bound()
+
+    def pause(self) -> None:
+        """Hold messages from now on; when the bound is reached, reading stops, and TCP holds the rest."""
+        self._paused = True
+
+    def resume(self) -> None:
+        """Deliver what was held, and go on."""
+        self._paused = False
+        self._changed()
+
+    def deliver(self, messages: list[Message], connection: int) -> None:
+        """Deliver messages, or hold them. On the session's thread."""
+        for position, message in enumerate(messages):
+            if self._held or self._paused or not self._listening:
+                self._hold(messages[position:], connection)
+                return
+            self._emit(message, connection)
+
+    def drain(self) -> None:
+        """Deliver what was held, if somebody listens and it is not paused. On the session's thread."""
+        while self._held and self._listening and not self._paused:
+            event = self._held.popleft()
+            self._held_size -= len(event.data)
+            self._emit(event.data, event.connection)
+
+    def _hold(self, messages: list[Message], connection: int) -> None:
+        for message in messages:
+            self._held.append(MessageEvent(message, connection))
+            self._held_size += len(message)
+        self.drain()
+        if not self._paused and self._over_the_bound():
+            self._let_go()
+
+    def _emit(self, message: Message, connection: int) -> None:
+        if self.observers:
+            self.on_next(MessageEvent(message, connection))
+        if self._data.observers:
+            self._data.on_next(message)
+        if isinstance(message, str):
+            if self._body.observers:
+                self._body.on_next(message)
+        else:
+            if self._blob.observers:
+                self._blob.on_next(message)
+            if self._array_buffer.observers:
+                self._array_buffer.on_next(memoryview(message))
+
+    def complete(self) -> None:
+        """Complete all streams after what is still held, whenever that goes. On the session's thread, at its end."""
+        with self._handover:
+            self._ended = True
+        self._after_the_end.run(self._drain_and_complete)
+
+    def _arrived(self) -> None:
+        self._listening = True
+        self._changed()
+
+    def _changed(self) -> None:
+        with self._handover:
+            ended = self._ended
+        if ended:
+            self._after_the_end.run(self._drain_and_complete)
+        else:
+            self._wake()
+
+    def _drain_and_complete(self) -> None:
+        self.drain()
+        if not self._held:
+            for stream in (self, self._data, self._body, self._blob, self._array_buffer):
+                stream.on_completed()
+
+    def _over_the_bound(self) -> bool:
+        return self._held_size >= self._max_held or len(self._held) >= self._max_held_messages
+
+    def _let_go(self) -> None:
+        messages, size = len(self._held), self._held_size
+        self._held.clear()
+        self._held_size = 0
+        self._listening = True
+        self._fail(
+            HoldException(
+                f"{messages} messages ({size} bytes) came before anybody had subscribed, and were let go; what comes "
+                f"goes to who is subscribed then. Subscribe sooner, or connect(paused=True) and resume()",
+                messages,
+                size,
+            )
+        )

@@ -1,0 +1,112 @@
+"""What can be chosen for an endpoint, checked once."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import cast
+from urllib.parse import urlsplit
+
+__all__ = ["Options"]
+
+
+PROXY_SCHEMES = ("http", "socks4", "socks4a", "socks5", "socks5h")
+
+MIB = 1 << 20
+
+_OWN_HEADERS = {"connection", "content-length", "host", "transfer-encoding", "upgrade"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """The options of :func:`rxsocket.websocket`, which documents each.
+
+    Raises:
+        TypeError: An option has a wrong type.
+        ValueError: An option has a value that can't work.
+        NotImplementedError: An option has no behaviour yet.
+    """
+
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    cookies: Mapping[str, str] = field(default_factory=dict[str, str])
+    origin: str | None = None
+    ssl: ssl.SSLContext | str | None = None
+    proxy: str | None = None
+    connect_timeout: float = 10.0
+    send_timeout: float = 30.0
+    close_timeout: float = 5.0
+    ping_interval: float | None = None
+    ping_timeout: float | None = None
+    max_size: int = 64 * MIB
+    max_outgoing: int = 256 * MIB
+    max_held: int = 8 * MIB
+    max_held_messages: int = 10_000
+    compression: bool = False
+    reconnect: object | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "headers", _checked_pairs("headers", self.headers))
+        object.__setattr__(self, "cookies", _checked_pairs("cookies", self.cookies))
+        if self.origin is not None:
+            _check_header("origin", "Origin", self.origin)
+        if not isinstance(self.ssl, ssl.SSLContext | str | None):
+            raise TypeError(f"ssl is an ssl.SSLContext, or the path of a CA file, not {type(self.ssl).__name__}")
+        _check_proxy(self.proxy)
+        for name in ("connect_timeout", "send_timeout", "close_timeout"):
+            _check_seconds(name, getattr(self, name))
+        for name in ("max_size", "max_outgoing", "max_held", "max_held_messages"):
+            _check_limit(name, getattr(self, name))
+        for name, off in (("ping_interval", None), ("ping_timeout", None), ("compression", False), ("reconnect", None)):
+            if getattr(self, name) != off:
+                raise NotImplementedError(f"{name} has no behaviour in this version: leave it at {off}")
+
+
+def _checked_pairs(option: str, pairs: object) -> dict[str, str]:
+    if not isinstance(pairs, Mapping):
+        raise TypeError(f"{option} is a mapping of str to str, not {type(pairs).__name__}")
+    checked = cast("Mapping[str, str]", pairs)
+    for name, value in checked.items():
+        _check_header(option, name, value)
+    return dict(checked)
+
+
+def _check_seconds(option: str, seconds: object) -> None:
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        raise TypeError(f"{option} is a number of seconds, not {type(seconds).__name__}")
+    if not 0 < seconds < float("inf"):
+        raise ValueError(f"{option} is a number of seconds over 0, not {seconds}")
+
+
+def _check_limit(option: str, limit: object) -> None:
+    if isinstance(limit, bool) or not isinstance(limit, int):
+        raise TypeError(f"{option} is an int, not {type(limit).__name__}")
+    if limit < 1:
+        raise ValueError(f"{option} is 1 or more, not {limit}")
+
+
+def _check_header(option: str, name: object, value: object) -> None:
+    if not isinstance(name, str) or not isinstance(value, str):
+        raise TypeError(f"{option} has str names and str values, not {name!r}: {value!r}")
+    # A line break would begin another header; what is not printable ASCII has no meaning there (RFC 9110, section 5.5).
+    if not name or any(not "!" <= character <= "~" or character in ':;,="' for character in name):
+        raise ValueError(f"{option} has a name that can't be sent: {name!r}")
+    if any(not " " <= character <= "~" and character != "\t" for character in value):
+        raise ValueError(f"{option} has a value for {name!r} that is not printable ASCII: {value!r}")
+    if option == "headers" and (name.lower() in _OWN_HEADERS or name.lower().startswith("sec-websocket-")):
+        raise ValueError(f"headers has {name!r}, which the opening handshake sets itself")
+    if option == "cookies" and ";" in value:
+        raise ValueError(f"the cookie {name!r} has a value with a semicolon, which would begin another: {value!r}")
+
+
+def _check_proxy(proxy: object) -> None:
+    if proxy is None or proxy == "env":
+        return
+    if not isinstance(proxy, str):
+        raise TypeError(f'proxy is None, "env" or a URL, not {type(proxy).__name__}')
+    parts = urlsplit(proxy)
+    if parts.scheme not in PROXY_SCHEMES or not parts.hostname or not parts.port:
+        raise ValueError(
+            f'proxy is None, "env" or a URL such as socks5h://user:password@host:1080 '
+            f"({', '.join(PROXY_SCHEMES)}, with a port), not {proxy!r}"
+        )

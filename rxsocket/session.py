@@ -1,0 +1,473 @@
+"""One session: its thread, its life, its streams."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from functools import cached_property, partial
+from types import TracebackType
+from typing import Self, cast
+from urllib.parse import SplitResult
+
+import reactivex.operators as ops
+from reactivex import Observable
+
+from .connection import Connection, Opening
+from .errors import ConnectionException, ProtocolException, RxSocketException, SendException, SubscriberException
+from .frames import (
+    ABNORMAL_CLOSURE,
+    GOING_AWAY,
+    MAX_REASON,
+    NO_STATUS_RECEIVED,
+    NORMAL_CLOSURE,
+    Close,
+    Decoder,
+    Ping,
+    encode_close,
+    encode_message,
+    encode_pong,
+)
+from .messages import Messages
+from .options import Options
+from .states import Closed, CloseEvent, Closing, Connecting, Initiator, Open, OpenEvent, State, transition
+from .subjects import BehaviorSubject, SerialQueue, Subject, guarded
+from .waiting import Waiter
+
+__all__ = ["Session"]
+
+logger = logging.getLogger("rxsocket")
+
+HIGH_WATER = 1 << 20  # bytes in the outgoing buffer at which other threads' sends wait
+LINGER_SECONDS = 1.0  # for the peer to end the TCP connection after the closing handshake (section 7.1.1)
+EXIT_SECONDS = 0.8  # for all sessions together to close at the interpreter's exit
+
+_open_sessions: set[Session] = set()  # under _open_sessions_lock
+_open_sessions_lock = threading.Lock()
+
+
+class Session:
+    """A connection to a server and what it says, from Connecting to Closed.
+
+    Made by :meth:`rxsocket.Socket.connect`. A thread of its own connects, reads, and calls the subscribers of all its
+    streams. As a context manager it closes at the end of the block.
+
+    Attributes:
+        messages: What the server sends. Completes after the last message.
+        errors: What went wrong, each a :class:`~rxsocket.RxSocketException`: a connection that failed or was lost, a
+            subscriber that raised, a message that is not what it should be. It does not end the other streams; it is
+            not replayed, but logged too (logger ``rxsocket``).
+
+    Source: fritz2's ``Session``.
+    """
+
+    def __init__(self, url: SplitResult, protocols: Sequence[str], options: Options, *, paused: bool) -> None:
+        self._options = options
+        self._opening = Opening(url, protocols, options)
+        self._url = url._replace(netloc=url.netloc.rpartition("@")[2]).geturl()
+
+        # Guards all that is marked so, and tells of its changes. Never held while a subscriber is called.
+        self._changed = threading.Condition(threading.Lock())
+        self._state: State = Connecting()  # under _changed
+        self._connection: Connection | None = None  # written once, under _changed, by the session's thread
+        self._outgoing = bytearray()  # under _changed
+        self._write_error: ConnectionException | None = None  # under _changed: nothing can be written any more
+        self._deadline: float | None = None  # under _changed: until when a closing may take; monotonic seconds
+        self._sent: Close | None = None  # under _changed: the close frame in or past the outgoing buffer
+        self._received: Close | None = None  # the session's thread alone
+        self._failure: ProtocolException | None = None  # the session's thread alone
+
+        # State events are put under _changed, so in the order of the transitions, and drained without it.
+        self._events = SerialQueue()
+        self._states: BehaviorSubject[State] = BehaviorSubject(self._state, "state", self._report_subscriber)
+        self._reports = SerialQueue()
+        self._waiter = Waiter()
+        self._errors: Subject[RxSocketException] = Subject("errors", _log_subscriber)
+        self.errors: Observable[RxSocketException] = self._errors
+        self.messages = Messages(
+            self._report_subscriber,
+            self._waiter.wake,
+            self.report,
+            max_held=options.max_held,
+            max_held_messages=options.max_held_messages,
+            paused=paused,
+        )
+
+        self._ended = threading.Event()  # set after the last event was delivered
+        # A daemon: a script that ends is not kept alive by a feed. At exit the sessions still open close first.
+        self._thread = threading.Thread(target=self._run, name=f"rxsocket {self._url}", daemon=True)
+        with _open_sessions_lock:
+            _open_sessions.add(self)
+        self._thread.start()
+
+    # --- what it tells
+
+    @cached_property
+    def state(self) -> Observable[State]:
+        """The state, as a stream that begins with the current one and completes at Closed."""
+        return self._states.pipe(guarded("state", self._report_subscriber))
+
+    @property
+    def current_state(self) -> State:
+        """The state now."""
+        return self._state
+
+    @cached_property
+    def is_connecting(self) -> Observable[bool]:
+        """Whether the state is Connecting, now and at each change."""
+        return self._is(Connecting)
+
+    @cached_property
+    def is_open(self) -> Observable[bool]:
+        """Whether the state is Open, now and at each change."""
+        return self._is(Open)
+
+    @cached_property
+    def is_closed(self) -> Observable[bool]:
+        """Whether the state is Closed, now and at each change."""
+        return self._is(Closed)
+
+    @cached_property
+    def opens(self) -> Observable[OpenEvent]:
+        """The event of the opening; who subscribes while it is open gets it at once."""
+        return self._states.pipe(
+            ops.filter(lambda state: isinstance(state, Open)),
+            ops.map(lambda state: cast("Open", state).event),
+            guarded("opens", self._report_subscriber),
+        )
+
+    @cached_property
+    def closes(self) -> Observable[CloseEvent]:
+        """The event of the end; who subscribes after it gets it at once. ``closes.run()`` waits for it."""
+        return self._states.pipe(
+            ops.filter(lambda state: isinstance(state, Closed)),
+            ops.map(lambda state: cast("Closed", state).event),
+            guarded("closes", self._report_subscriber),
+        )
+
+    @property
+    def url(self) -> str:
+        """Where it leads, after redirects, without user and password."""
+        connection = self._connection
+        return self._url if connection is None else connection.url
+
+    @property
+    def protocol(self) -> str | None:
+        """The sub-protocol that the server picked; None while Connecting, and where it picked none."""
+        connection = self._connection
+        return None if connection is None else connection.protocol
+
+    def __repr__(self) -> str:
+        return f"<Session {self.url} {type(self._state).__name__}>"
+
+    # --- what it is told
+
+    def send(self, message: str | bytes | bytearray | memoryview) -> None:
+        """Send a text (str), or a binary message (bytes, bytearray, memoryview).
+
+        May be called from any thread: a message is sent whole, and each thread's in order. On the session's own
+        thread, so in a subscriber, it never waits. Elsewhere it waits while Connecting, and while over 1 MiB is on its
+        way out. That it returns says that the message is on its way, not that it has arrived.
+
+        Raises:
+            SendException: The session is closing or closed, or could not connect; ``send_timeout`` passed while
+                waiting; or, on the session's thread, over ``max_outgoing`` bytes are on their way out.
+            TypeError: The message is of another type.
+        """
+        frame = encode_message(message)
+        if self._on_own_thread():
+            with self._changed:
+                refusal = self._refusal()
+                if refusal is None and len(self._outgoing) + len(frame) > self._options.max_outgoing:
+                    refusal = f"over max_outgoing={self._options.max_outgoing} bytes would wait for the peer to read"
+                self._append(frame, refusal)
+            return
+        with self._changed:
+            has_room = self._changed.wait_for(self._need_not_wait, self._options.send_timeout)
+            refusal = self._refusal()
+            if refusal is None and not has_room:
+                problem = "still connecting" if isinstance(self._state, Connecting) else "the peer does not read"
+                refusal = f"{problem} after send_timeout={self._options.send_timeout:g} s"
+            self._append(frame, refusal)
+            self._write()
+            if self._write_error is not None:
+                self._append(b"", self._refusal())
+            pending = bool(self._outgoing)
+        if pending:
+            self._waiter.wake()
+
+    def close(self, code: int = NORMAL_CLOSURE, reason: str = "") -> None:
+        """Close the session: what was sent goes out first, then the close frame; then the peer's is awaited.
+
+        From any thread, in any state, any number of times; only the first has an effect. While Connecting the attempt
+        is given up. It returns when the session is Closed, after at most ``close_timeout``; on the session's own
+        thread, so in a subscriber, at once.
+
+        Args:
+            code: 1000, or 3000 to 4999 for your own; or another that RFC 6455, section 7.4, lets an endpoint send.
+            reason: At most 123 bytes of UTF-8.
+
+        Raises:
+            CloseException: The code or the reason may not be sent. The session is as it was.
+        """
+        self._begin_close(Close(code, reason))
+        if not self._on_own_thread() and not self._ended.wait(self._options.close_timeout):
+            # The session's thread is held up by a subscriber: the connection ends all the same.
+            connection = self._connection
+            if connection is not None:
+                connection.abort()
+
+    @classmethod
+    def close_all(cls, timeout: float = EXIT_SECONDS) -> None:
+        """Close every open session of the process with 1001, as it happens at the interpreter's exit.
+
+        Args:
+            timeout: Seconds after which it returns, whichever sessions are not Closed by then.
+        """
+        with _open_sessions_lock:
+            sessions = list(_open_sessions)
+        for session in sessions:
+            session._begin_close(Close(GOING_AWAY))  # noqa: SLF001 of the same class
+        deadline = time.monotonic() + timeout
+        for session in sessions:
+            session._ended.wait(max(0.0, deadline - time.monotonic()))  # noqa: SLF001 of the same class
+
+    def pause(self) -> None:
+        """Hold messages from now on. When ``max_held`` is reached reading stops, so that the server has to wait."""
+        self.messages.pause()
+
+    def resume(self) -> None:
+        """Deliver what was held, and go on."""
+        self.messages.resume()
+
+    def report(self, error: RxSocketException) -> None:
+        """Log an error, and deliver it to the subscribers of :attr:`errors`, on this thread."""
+        logger.warning(
+            "%s: %s", self.url, error, exc_info=error.__cause__ if isinstance(error, SubscriberException) else None
+        )
+        self._reports.run(partial(self._errors.on_next, error))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # --- on any thread
+
+    def _is(self, kind: type[State]) -> Observable[bool]:
+        def is_kind(state: State) -> bool:
+            return isinstance(state, kind)
+
+        kinds: Observable[bool] = self._states.pipe(ops.map(is_kind))
+        return kinds.pipe(
+            ops.distinct_until_changed(),
+            guarded(f"is_{kind.__name__.lower()}", self._report_subscriber),
+        )
+
+    def _on_own_thread(self) -> bool:
+        return threading.current_thread() is self._thread
+
+    def _need_not_wait(self) -> bool:
+        """Whether a message could be written now, or never. Under _changed."""
+        if isinstance(self._state, Open):
+            return self._write_error is not None or len(self._outgoing) <= HIGH_WATER
+        return not isinstance(self._state, Connecting)
+
+    def _refusal(self) -> str | None:
+        """Why no message can be sent any more, if none can. Under _changed."""
+        match self._state:
+            case Closed(event):
+                return f"the session is closed ({f'{event.code} {event.reason}'.strip()})"
+            case Closing():
+                return "the session is closing"
+            case _:
+                return None if self._write_error is None else str(self._write_error)
+
+    def _append(self, frame: bytes, refusal: str | None) -> None:
+        """Put a frame into the outgoing buffer, or raise a SendException with the refusal. Under _changed."""
+        if refusal is not None:
+            raise SendException(f"the message was not sent: {refusal}") from self._write_error
+        self._outgoing += frame
+
+    def _report_subscriber(self, stream: str, error: Exception) -> None:
+        failure = SubscriberException(stream)
+        failure.__cause__ = error
+        self.report(failure)
+
+    def _enter(self, state: State) -> None:
+        """Make a transition. Under _changed; :meth:`SerialQueue.drain` of the events is due after that."""
+        self._state = transition(self._state, state)
+        self._events.put(partial(self._states.on_next, state))
+        self._changed.notify_all()
+
+    def _begin_close(self, close: Close) -> None:
+        frame = encode_close(close)
+        with self._changed:
+            if isinstance(self._state, Open):
+                self._enter_closing("client", close, frame)
+                given_up = None
+            elif isinstance(self._state, Connecting):
+                given_up = CloseEvent(ABNORMAL_CLOSURE, close.reason, "client", was_clean=False)
+                self._enter(Closed(given_up))
+            else:
+                return
+        if given_up is None:
+            self._waiter.wake()
+        else:
+            # On this thread, since the session's own may be held up by a host that does not answer.
+            self._opening.abort()
+            self._finish(given_up)
+
+    def _enter_closing(self, initiator: Initiator, close: Close, frame: bytes) -> None:
+        """Make the transition to Closing, with a close frame behind what is on its way out. Under _changed."""
+        self._enter(Closing(initiator))
+        self._sent = close
+        self._outgoing += frame
+        self._limit_closing(self._options.close_timeout)
+
+    def _limit_closing(self, seconds: float) -> None:
+        """Give a closing that many seconds from now at the most. Under _changed."""
+        deadline = time.monotonic() + seconds
+        self._deadline = deadline if self._deadline is None else min(self._deadline, deadline)
+
+    def _write(self) -> None:
+        """Give the socket what it takes of the outgoing buffer. Under _changed."""
+        connection = self._connection
+        if connection is None or not self._outgoing:
+            return
+        full = len(self._outgoing) > HIGH_WATER
+        try:
+            while self._outgoing and (taken := connection.send(self._outgoing)):
+                del self._outgoing[:taken]
+        except ConnectionException as error:
+            # What the peer sent before may still be there to be read, so the reader finds the end by itself.
+            self._write_error = error
+            self._outgoing.clear()
+            self._changed.notify_all()
+        if full and len(self._outgoing) <= HIGH_WATER:
+            self._changed.notify_all()
+
+    def _finish(self, event: CloseEvent) -> None:
+        """Tell of the end. By who made the transition to Closed."""
+        if event.cause is not None and not isinstance(event.cause, ProtocolException):
+            self.report(event.cause)
+        self.messages.complete()
+        self._events.run(self._states.on_completed)
+        self._reports.run(self._errors.on_completed)
+        with _open_sessions_lock:
+            _open_sessions.discard(self)
+        self._ended.set()
+
+    # --- on the session's thread
+
+    def _run(self) -> None:
+        try:
+            connection = self._opening.run()
+        except ConnectionException as error:
+            self._end(CloseEvent(ABNORMAL_CLOSURE, str(error), "network", was_clean=False, cause=error))
+            return
+        with self._changed:
+            self._connection = connection
+            if isinstance(self._state, Connecting):
+                self._enter(Open(OpenEvent(connection.url, connection.protocol)))
+        try:
+            cause = self._serve(connection)
+        except Exception as error:  # noqa: BLE001 out of memory, say: whatever it is, no session ends without a Closed
+            cause = ConnectionException(f"{self.url} could not be served any more: {error!r}")
+            cause.__cause__ = error
+        self._end(self._close_event(cause))
+
+    def _serve(self, connection: Connection) -> RxSocketException | None:
+        """Read, deliver and write in turn, until the connection's end; return what ended it without being asked."""
+        decoder = Decoder(self._options.max_size)
+        while True:
+            self._events.drain()
+            self.messages.drain()
+            full = self.messages.full
+            with self._changed:
+                self._write()
+                writing = bool(self._outgoing)
+                deadline = self._deadline
+            if isinstance(self._state, Closed):
+                return None
+            if full and deadline is not None and not writing:
+                return ConnectionException(f"{self.url} was closed while paused: what it still had to say was not read")
+            timeout = None if deadline is None else deadline - time.monotonic()
+            if timeout is not None and timeout <= 0:
+                return ConnectionException(f"{self.url} did not answer the close frame within close_timeout")
+            try:
+                data = None if full else connection.receive()
+            except ConnectionException as error:
+                return error
+            if data is None:
+                self._waiter.wait(connection, reading=not full, writing=writing, timeout=timeout)
+            elif data:
+                self._take(decoder, data)
+            else:
+                return ConnectionException(f"{self.url} ended the connection without a close frame")
+
+    def _take(self, decoder: Decoder, data: bytes) -> None:
+        messages, controls = decoder.feed(data)
+        for control in controls:
+            if isinstance(control, Ping):
+                self._answer(control)
+        if messages:
+            self.messages.deliver(messages, 1)
+        end = controls[-1] if controls else None
+        if isinstance(end, Close):
+            self._received = end
+            # Section 5.5.1: answered with the same status, unless this side began.
+            frame = encode_close(None if end.code == NO_STATUS_RECEIVED else end)
+            with self._changed:
+                if isinstance(self._state, Open):
+                    self._enter_closing("server", end, frame)
+                self._limit_closing(LINGER_SECONDS)
+        elif isinstance(end, ProtocolException):
+            # Section 7.1.7: fail the connection.
+            self._failure = end
+            close = Close(end.code, str(end)[:MAX_REASON])
+            with self._changed:
+                if isinstance(self._state, Open):
+                    self._enter_closing("client", close, encode_close(close))
+                self._limit_closing(LINGER_SECONDS)
+            self.report(end)
+
+    def _answer(self, ping: Ping) -> None:
+        with self._changed:
+            if isinstance(self._state, Open):
+                self._outgoing += encode_pong(ping.payload)
+                self._write()
+
+    def _close_event(self, cause: RxSocketException | None) -> CloseEvent:
+        received, sent, failure = self._received, self._sent, self._failure
+        initiator: Initiator = self._state.initiator if isinstance(self._state, Closing) else "network"
+        if failure is not None:
+            return CloseEvent(failure.code, str(failure), initiator, was_clean=False, cause=failure, sent=sent)
+        if received is not None:
+            return CloseEvent(received.code, received.reason, initiator, was_clean=True, sent=sent, received=received)
+        return CloseEvent(ABNORMAL_CLOSURE, str(cause or ""), initiator, was_clean=False, cause=cause, sent=sent)
+
+    def _end(self, event: CloseEvent) -> None:
+        """Close the connection, and be Closed, unless another thread has given up the attempt to connect."""
+        with self._changed:
+            if self._connection is not None:
+                self._connection.close()
+            self._outgoing.clear()
+            given_up = isinstance(self._state, Closed)
+            if not given_up:
+                self._enter(Closed(event))
+        self._waiter.close()
+        if not given_up:
+            self._finish(event)
+
+
+def _log_subscriber(stream: str, error: Exception) -> None:
+    logger.error("a subscriber of %s raised", stream, exc_info=error)
+
+
+atexit.register(Session.close_all)

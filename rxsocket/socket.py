@@ -1,0 +1,172 @@
+"""Endpoints, described once and connected to as often as one likes."""
+
+from __future__ import annotations
+
+import ssl as _ssl
+from collections.abc import Mapping
+from urllib.parse import urlsplit, urlunsplit
+
+from .connection import check_protocols, check_url
+from .options import MIB, Options
+from .session import Session
+
+__all__ = ["Socket", "websocket"]
+
+
+class Socket:
+    """The immutable description of a WebSocket endpoint: a URL, sub-protocols, options. Made by :func:`websocket`.
+
+    Source: fritz2's ``Socket``.
+    """
+
+    __slots__ = ("_options", "_protocols", "_url")
+
+    def __init__(self, url: str, protocols: tuple[str, ...], options: Options) -> None:
+        if not isinstance(url, str):
+            raise TypeError(f"a URL is a str, not {type(url).__name__}")
+        for protocol in protocols:
+            if not isinstance(protocol, str):
+                raise TypeError(f"a sub-protocol is a str, not {type(protocol).__name__}")
+        self._url = url
+        self._protocols = protocols
+        self._options = options
+
+    @property
+    def url(self) -> str:
+        """The URL, as it was given and appended to."""
+        return self._url
+
+    def append(self, sub_url: str) -> Socket:
+        """Return a Socket whose URL goes on with another part, with exactly one slash between.
+
+        A query of the part is added to the URL's own: ``ws://host/a?t=1`` and ``b?u=2`` make ``ws://host/a/b?t=1&u=2``.
+
+        Args:
+            sub_url: A path, with or without a slash at its start; ``""`` leaves the URL as it is.
+        """
+        return Socket(_join(self._url, sub_url), self._protocols, self._options)
+
+    def protocols(self, *names: str) -> Socket:
+        """Return a Socket that offers other sub-protocols, the preferred first; none if none are named."""
+        return Socket(self._url, names, self._options)
+
+    def connect(self, sub_url: str = "", *, paused: bool = False) -> Session:
+        """Begin to connect, and return at once, with a session in state Connecting.
+
+        Args:
+            sub_url: What to append to the URL, as :meth:`append` does.
+            paused: Whether to hold messages until :meth:`~rxsocket.Session.resume`, so that several views of
+                ``messages`` can be subscribed to and all get everything.
+
+        Raises:
+            ConnectionException: The URL, or a sub-protocol's name, can never work; the cause is chained.
+        """
+        url = check_url(_join(self._url, sub_url))
+        check_protocols(self._protocols)
+        return Session(url, self._protocols, self._options, paused=paused)
+
+    def __repr__(self) -> str:
+        parts = urlsplit(self._url)
+        shown = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+        return f"<Socket {' '.join((shown, *self._protocols))}>"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Socket):
+            return NotImplemented
+        return (self._url, self._protocols, self._options) == (other._url, other._protocols, other._options)
+
+    def __hash__(self) -> int:
+        return hash((self._url, self._protocols))
+
+
+def _join(url: str, sub_url: str) -> str:
+    if not sub_url:
+        return url
+    base, base_mark, base_query = url.partition("?")
+    path, path_mark, query = sub_url.partition("?")
+    joined = f"{base.rstrip('/')}/{path.lstrip('/')}" if path else base
+    queries = "&".join(part for part in (base_query, query) if part)
+    return joined + (base_mark or path_mark) + queries
+
+
+def websocket(
+    url: str,
+    *protocols: str,
+    headers: Mapping[str, str] | None = None,
+    cookies: Mapping[str, str] | None = None,
+    origin: str | None = None,
+    ssl: _ssl.SSLContext | str | None = None,
+    proxy: str | None = None,
+    connect_timeout: float = 10.0,
+    send_timeout: float = 30.0,
+    close_timeout: float = 5.0,
+    ping_interval: float | None = None,
+    ping_timeout: float | None = None,
+    max_size: int = 64 * MIB,
+    max_outgoing: int = 256 * MIB,
+    max_held: int = 8 * MIB,
+    max_held_messages: int = 10_000,
+    compression: bool = False,
+    reconnect: object | None = None,
+) -> Socket:
+    """Describe a WebSocket endpoint. Nothing is connected until :meth:`Socket.connect`.
+
+    Args:
+        url: ``ws://`` or ``wss://``. ``user:password@`` before the host becomes basic authorization.
+        *protocols: The sub-protocols to offer, the preferred first. A server may pick none:
+            :attr:`Session.protocol <rxsocket.Session.protocol>` says what it picked.
+        headers: Headers of the opening handshake, beside those that it needs itself. Like cookies and authorization,
+            they are not sent to another host that the server redirects to.
+        cookies: Cookies of the opening handshake.
+        origin: The ``Origin`` header; none is sent unless given.
+        ssl: How a ``wss://`` server is verified: None by the system's certificate authorities; a path by the
+            authorities in that PEM file; or an ``ssl.SSLContext``, for client certificates and all else.
+        proxy: None for none, whatever the environment says; ``"env"`` for what ``http_proxy``, ``https_proxy`` and
+            ``no_proxy`` say; or a URL, with user and password where needed: ``http://host:3128`` (CONNECT),
+            ``socks5://``, ``socks5h://`` (which looks the name up), ``socks4://`` or ``socks4a://`` (extra ``socks``).
+        connect_timeout: Seconds for the connection and its handshake (and again for each further address of the
+            host that has to be tried).
+        send_timeout: Seconds that :meth:`Session.send <rxsocket.Session.send>` may wait, off the session's thread.
+        close_timeout: Seconds for all steps of a close; then the connection is cut.
+        ping_interval: Without behaviour in this version: None.
+        ping_timeout: Without behaviour in this version: None.
+        max_size: The largest message to receive, in bytes; a larger one fails the connection with 1009.
+        max_outgoing: How many bytes may wait to go out when a message is sent on the session's own thread, which
+            can't wait for that; a further message raises SendException.
+        max_held: How many bytes are held that arrive before anybody has subscribed, or in a pause.
+        max_held_messages: How many messages are.
+        compression: Without behaviour in this version: False.
+        reconnect: Without behaviour in this version: None.
+
+    Raises:
+        TypeError: An argument has a wrong type.
+        ValueError: An option has a value that can't work.
+        NotImplementedError: An option is given that has no behaviour in this version.
+
+    Example:
+        >>> socket = websocket("wss://example.org/feed", "chat.v1", headers={"X-Api-Key": "..."})
+
+    Source: fritz2's ``websocket``.
+    """
+    return Socket(
+        url,
+        protocols,
+        Options(
+            headers={} if headers is None else headers,
+            cookies={} if cookies is None else cookies,
+            origin=origin,
+            ssl=ssl,
+            proxy=proxy,
+            connect_timeout=connect_timeout,
+            send_timeout=send_timeout,
+            close_timeout=close_timeout,
+            ping_interval=ping_interval,
+            ping_timeout=ping_timeout,
+            max_size=max_size,
+            max_outgoing=max_outgoing,
+            max_held=max_held,
+            max_held_messages=max_held_messages,
+            compression=compression,
+            reconnect=reconnect,
+        ),
+    )

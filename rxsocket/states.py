@@ -1,0 +1,114 @@
+"""A session's states, and the table of the legal transitions between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+from .errors import RxSocketException
+from .frames import Close
+
+__all__ = [
+    "TRANSITIONS",
+    "CloseEvent",
+    "Closed",
+    "Closing",
+    "Connecting",
+    "Initiator",
+    "Open",
+    "OpenEvent",
+    "State",
+    "transition",
+]
+
+Initiator: TypeAlias = Literal["client", "server", "network"]
+"""Who began the end of a connection: this side, the peer, or neither (a lost, or never made, connection)."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenEvent:
+    """A connection was opened.
+
+    Attributes:
+        url: Where it leads, after redirects, without user and password.
+        protocol: The sub-protocol that the server picked; None where it picked none.
+        connection: The connection's number in its session, from 1.
+    """
+
+    url: str
+    protocol: str | None
+    connection: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class CloseEvent:
+    """A connection came to its end.
+
+    Attributes:
+        code: The code of the peer's close frame (1005: it had none); 1006 where the peer sent no close frame; where
+            this side failed the connection, the code that was sent for it (RFC 6455, section 7.1.5).
+        reason: The reason in the peer's close frame, or what this side failed the connection for.
+        initiator: Who began.
+        was_clean: Whether both sides sent a close frame.
+        cause: The exception behind an end that was not asked for; None after a close.
+        sent: The close frame that this side sent.
+        received: The close frame that the peer sent.
+        connection: The connection's number in its session, from 1.
+    """
+
+    code: int
+    reason: str
+    initiator: Initiator
+    was_clean: bool
+    cause: RxSocketException | None = None
+    sent: Close | None = None
+    received: Close | None = None
+    connection: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Connecting:
+    """The opening handshake is under way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Messages go both ways."""
+
+    event: OpenEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """A close frame was sent or received, or the connection is being failed: nothing more is sent."""
+
+    initiator: Initiator
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The connection has ended."""
+
+    event: CloseEvent
+
+
+State: TypeAlias = Connecting | Open | Closing | Closed
+
+TRANSITIONS: Final[dict[type[State], frozenset[type[State]]]] = {
+    Connecting: frozenset({Open, Closed}),
+    Open: frozenset({Closing, Closed}),
+    Closing: frozenset({Closed}),
+    Closed: frozenset(),
+}
+"""From each state, those that may follow."""
+
+
+def transition(old: State, new: State) -> State:
+    """Return the new state, if it may follow the old one.
+
+    Raises:
+        RuntimeError: It may not; the message names both.
+    """
+    if type(new) not in TRANSITIONS[type(old)]:
+        raise RuntimeError(f"a session can't go from {old} to {new}")
+    return new
