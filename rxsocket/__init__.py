@@ -1,0 +1,90 @@
+"""Live WebSocket data as Rx streams: sockets, sessions, stores, and stores kept in sync with a server.
+
+The modules stand on floors, and each imports only from floors below its own. Two towers, of the store and of the wire,
+meet only in ``sync``:
+
+===== =================================================================================================================
+floor modules
+===== =================================================================================================================
+7     ``__main__``: the command line
+6     ``demo``: what it shows (extra ``demo``)
+5     ``sync``: a store and a server kept the same; ``hub``: a server to sync with and to chat on (extra ``hub``)
+4     ``socket``: an endpoint, described
+3     ``session``: one session's thread, life and streams
+2     ``store``: values that change by handlers; ``connection``: the seam to websocket-client; ``messages``: what a
+      session receives, as streams; ``states``: the table of a session's life
+1     ``history``: of a store; ``resource``: the codec of entities; ``frames``: RFC 6455, without I/O
+0     ``errors``; ``lenses``; ``subjects``; ``options``: of an endpoint; ``waiting``: for a socket; ``chat``: the rooms
+      of the hub, without I/O
+===== =================================================================================================================
+"""
+
+from .errors import (
+    CertificateException,
+    CloseException,
+    ConnectionException,
+    DecodeException,
+    HandshakeException,
+    HoldException,
+    ProtocolException,
+    RxSocketException,
+    SendException,
+    SubscriberException,
+)
+from .frames import Close
+from .history import History, Tracker
+from .lenses import Lens, element, field, index, key, or_default, path
+from .messages import MessageEvent, Messages
+from .resource import Resource, next_id
+from .session import Session
+from .socket import Socket, websocket
+from .states import Closed, CloseEvent, Closing, Connecting, Open, OpenEvent, State
+from .store import Change, EmittingHandler, Handler, RootStore, Store, SubStore, handled_by, handler
+from .sync import Sync, sync_with
+
+__all__ = [
+    "CertificateException",
+    "Change",
+    "Close",
+    "CloseEvent",
+    "CloseException",
+    "Closed",
+    "Closing",
+    "Connecting",
+    "ConnectionException",
+    "DecodeException",
+    "EmittingHandler",
+    "Handler",
+    "HandshakeException",
+    "History",
+    "HoldException",
+    "Lens",
+    "MessageEvent",
+    "Messages",
+    "Open",
+    "OpenEvent",
+    "ProtocolException",
+    "Resource",
+    "RootStore",
+    "RxSocketException",
+    "SendException",
+    "Session",
+    "Socket",
+    "State",
+    "Store",
+    "SubStore",
+    "SubscriberException",
+    "Sync",
+    "Tracker",
+    "element",
+    "field",
+    "handled_by",
+    "handler",
+    "index",
+    "key",
+    "next_id",
+    "or_default",
+    "path",
+    "sync_with",
+    "websocket",
+]

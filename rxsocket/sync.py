@@ -1,0 +1,144 @@
+"""A store and a server kept the same, over a session. fritz2: ``syncWith``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Literal, TypeAlias, TypeVar, overload
+
+import reactivex.operators as ops
+from reactivex import Observable, abc
+from reactivex.disposable import CompositeDisposable
+
+from .errors import DecodeException, RxSocketException, SendException
+from .resource import Resource
+from .session import Session
+from .socket import Socket
+from .states import Connecting, Open, State
+from .store import Change, Store
+from .subjects import SerialQueue
+
+__all__ = ["Sync", "SyncStatus", "sync_with"]
+
+E = TypeVar("E")
+I = TypeVar("I")  # noqa: E741 an entity's id, as in Resource[E, I]
+
+SyncStatus: TypeAlias = Literal["offline", "synchronizing", "synchronized"]
+"""Where a sync stands: without a connection; connecting; or sending and receiving each change as it comes."""
+
+
+class Sync(abc.DisposableBase):
+    """Keeps a store and a server the same, until it is disposed of. Made by :func:`sync_with`.
+
+    Each text or binary message is one value of the store. What came from the server is not sent back to it: a change
+    carries its origin, and no values are compared for that. Of the changes that are made while it is connecting the
+    last is sent when it is open; the store's value at the start is not. A change that can't be sent, and a message that
+    is not what it should be, is told by :attr:`errors`; the store keeps its value.
+
+    Attributes:
+        session: The session that it runs over.
+        status: Where it stands, now and at each change; completes when the session is Closed.
+        errors: The session's errors, with those of the sync.
+    """
+
+    def __init__(
+        self,
+        store: Store[Any],
+        socket: Socket,
+        encode: Callable[[Any], str | bytes],
+        decode: Callable[[str | bytes], object],
+    ) -> None:
+        self._encode = encode
+        self._decode = decode
+        self._receive = store.update_from(self)
+        # Sends go out in the order of the changes, whichever threads make them, and outside of the store's own queue.
+        self._sends = SerialQueue()
+        self._unsent: list[object] = []  # in the actions of _sends alone: the last change, made while connecting
+        self.session: Session = socket.connect()
+        self.errors: Observable[RxSocketException] = self.session.errors
+        self.status: Observable[SyncStatus] = self.session.state.pipe(ops.map(_status), ops.distinct_until_changed())
+        self._subscriptions = CompositeDisposable(
+            store.changes.subscribe(self._changed),
+            self.session.messages.data.subscribe(self._received),
+            self.session.state.subscribe(self._state_changed),
+        )
+
+    def dispose(self) -> None:
+        """Stop, and close the session; what was sent before goes out. From any thread, any number of times."""
+        self._subscriptions.dispose()
+        self.session.close()
+
+    def __repr__(self) -> str:
+        return f"<Sync {_status(self.session.current_state)} {self.session.url}>"
+
+    def _received(self, message: str | bytes) -> None:
+        try:
+            value = self._decode(message)
+        except DecodeException as error:
+            self.session.report(error)
+        else:
+            self._receive(value)
+
+    def _changed(self, change: Change[Any]) -> None:
+        if change.origin is not self:
+            self._sends.run(partial(self._send, change.value))
+
+    def _state_changed(self, state: State) -> None:
+        if not isinstance(state, Connecting):
+            self._sends.run(self._send_unsent)
+
+    def _send(self, value: object) -> None:
+        if isinstance(self.session.current_state, Connecting):
+            self._unsent = [value]
+            return
+        try:
+            message = self._encode(value)
+        except Exception as error:  # noqa: BLE001 an entity may have an encoder hook, or a property that raises
+            failure = SendException(f"a change was not sent, since it can't be encoded: {error}")
+            failure.__cause__ = error
+            self.session.report(failure)
+            return
+        try:
+            self.session.send(message)
+        except SendException as error:
+            self.session.report(error)
+
+    def _send_unsent(self) -> None:
+        unsent, self._unsent = self._unsent, []
+        for value in unsent:
+            self._send(value)
+
+
+def _status(state: State) -> SyncStatus:
+    if isinstance(state, Open):
+        return "synchronized"
+    return "synchronizing" if isinstance(state, Connecting) else "offline"
+
+
+@overload
+def sync_with(store: Store[list[E]], socket: Socket, resource: Resource[E, I]) -> Sync: ...
+@overload
+def sync_with(store: Store[E], socket: Socket, resource: Resource[E, I]) -> Sync: ...
+def sync_with(store: Store[Any], socket: Socket, resource: Resource[Any, Any]) -> Sync:
+    """Connect, and keep a store and the server the same from then on.
+
+    Args:
+        store: A store of one entity, or of a list of them; a root store or a sub-store. Its current value tells which:
+            it is a list, and the resource's empty entity is none.
+        socket: Where to connect to.
+        resource: How an entity, and a list of them, goes to and from a message.
+
+    Returns:
+        A Sync, which runs until it is disposed of. The server's values come into the store on the session's thread.
+
+    Raises:
+        ConnectionException: The socket's URL, or a sub-protocol's name, can never work.
+
+    Example:
+        >>> sync = sync_with(store, websocket("ws://127.0.0.1:3333/person"), person_resource)
+
+    Source: fritz2's ``syncWith(socket, resource)``.
+    """
+    if isinstance(store.current, list) and not isinstance(resource.empty, list):
+        return Sync(store, socket, resource.encode_list, resource.decode_list)
+    return Sync(store, socket, resource.encode, resource.decode)

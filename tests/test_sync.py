@@ -1,0 +1,408 @@
+"""A store and a server kept the same, against a server whose answers the tests decide."""
+
+import queue
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import msgspec
+import pytest
+from reactivex import operators as ops
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.server import ServerConnection, serve
+
+from rxsocket import (
+    ConnectionException,
+    DecodeException,
+    Resource,
+    RootStore,
+    RxSocketException,
+    SendException,
+    Store,
+    Sync,
+    sync_with,
+    websocket,
+)
+from rxsocket.hub import Hub
+
+SECONDS = 5.0
+
+
+class Address(msgspec.Struct, frozen=True):
+    city: str
+
+
+class Person(msgspec.Struct, frozen=True):
+    name: str
+    age: int = 0
+    address: Address = Address("")
+    id: str = "1"
+
+
+NOBODY = Person("")
+people = Resource(Person, id=lambda person: person.id, empty=NOBODY)
+
+
+class Peer:
+    """A server with one connection: the test says what it sends, and sees what it received."""
+
+    def __init__(self) -> None:
+        self.received: queue.Queue[str | bytes] = queue.Queue()
+        self.url = ""
+        self._connected = threading.Event()
+        self._connection: ServerConnection | None = None
+
+    def handle(self, connection: ServerConnection) -> None:
+        self._connection = connection
+        self._connected.set()
+        try:
+            for message in connection:
+                self.received.put(message)
+        except ConnectionClosed:
+            return
+
+    @property
+    def connection(self) -> ServerConnection:
+        assert self._connected.wait(SECONDS)
+        assert self._connection is not None
+        return self._connection
+
+    def send(self, person: Person) -> None:
+        self.connection.send(people.encode(person))
+
+    def person(self) -> Person:
+        return people.decode(self.received.get(timeout=SECONDS))
+
+    def is_quiet(self) -> bool:
+        """Whether nothing more came. Ends the connection, so that nothing can come after."""
+        self.connection.close()
+        return self.received.empty()
+
+
+@contextmanager
+def serving(peer: Peer) -> Iterator[Peer]:
+    with serve(peer.handle, "127.0.0.1", 0, compression=None) as server:
+        peer.url = f"ws://127.0.0.1:{server.socket.getsockname()[1]}"
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield peer
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.fixture
+def peer() -> Iterator[Peer]:
+    with serving(Peer()) as running:
+        yield running
+
+
+@pytest.fixture
+def syncs() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+def synced(syncs: ExitStack, store: Store[Person], url: str) -> Sync:
+    sync = sync_with(store, websocket(url), people)
+    syncs.callback(sync.dispose)
+    wait_for(sync, "synchronized")
+    return sync
+
+
+def wait_for(sync: Sync, status: str) -> None:
+    reached = threading.Event()
+    with sync.status.pipe(ops.filter(lambda now: now == status)).subscribe(lambda _: reached.set()):
+        assert reached.wait(SECONDS)
+
+
+def wait_until(store: Store[Person], person: Person) -> None:
+    reached = threading.Event()
+    with store.data.pipe(ops.filter(lambda now: now == person)).subscribe(lambda _: reached.set()):
+        assert reached.wait(SECONDS), f"{store.current} is not {person}"
+
+
+def test_a_local_update_is_on_the_server(peer, syncs):
+    store = RootStore(NOBODY)
+    synced(syncs, store, peer.url)
+    store.update(Person("Ada", 36))
+    assert peer.person() == Person("Ada", 36)
+
+
+def test_the_update_of_a_sub_store_is_sent(peer, syncs):
+    store = RootStore(Person("Ada", 36))
+    synced(syncs, store, peer.url)
+    store.sub(lambda person: person.address.city).update("London")
+    assert peer.person() == Person("Ada", 36, Address("London"))
+
+
+def test_an_entity_that_the_server_changed_is_in_the_store_and_its_sub_stores(peer, syncs):
+    store = RootStore(NOBODY)
+    city = store.sub(lambda person: person.address.city)
+    synced(syncs, store, peer.url)
+    store.update(Person("Ada", 36))
+    changed = msgspec.structs.replace(peer.person(), age=37, address=Address("Paris"))
+    cities: queue.Queue[str] = queue.Queue()
+    city.data.subscribe(cities.put)
+    peer.send(changed)
+    wait_until(store, changed)
+    assert city.current == "Paris"
+    assert [cities.get(timeout=SECONDS), cities.get(timeout=SECONDS)] == ["", "Paris"]
+
+
+def test_the_initial_value_is_not_sent(peer, syncs):
+    synced(syncs, RootStore(Person("Ada")), peer.url)
+    assert peer.is_quiet()
+
+
+def test_what_the_server_sent_is_not_sent_back(peer, syncs):
+    store = RootStore(NOBODY)
+    synced(syncs, store, peer.url)
+    peer.send(Person("Grace"))
+    wait_until(store, Person("Grace"))
+    assert peer.is_quiet()
+
+
+def test_an_edit_back_to_the_value_last_received_is_sent(peer, syncs):
+    store = RootStore(NOBODY)
+    synced(syncs, store, peer.url)
+    peer.send(Person("A"))
+    wait_until(store, Person("A"))
+    store.update(Person("B"))
+    store.update(Person("A"))
+    assert [peer.person(), peer.person()] == [Person("B"), Person("A")]
+    assert store.current == Person("A")
+
+
+def test_two_quick_edits_whose_echoes_come_late_end_equal(peer, syncs):
+    store = RootStore(NOBODY)
+    synced(syncs, store, peer.url)
+    store.update(Person("A"))
+    store.update(Person("B"))
+    first, second = peer.person(), peer.person()
+    assert (first, second) == (Person("A"), Person("B"))
+    seen: queue.Queue[Person] = queue.Queue()
+    store.changes.subscribe(lambda change: seen.put(change.value))
+    peer.send(first)
+    peer.send(second)
+    assert [seen.get(timeout=SECONDS), seen.get(timeout=SECONDS)] == [first, second]
+    assert store.current == second
+    assert peer.is_quiet()
+
+
+def test_each_of_many_updates_is_sent_in_order(peer, syncs):
+    store = RootStore(NOBODY)
+    synced(syncs, store, peer.url)
+    for age in range(1, 501):
+        store.update(Person("Ada", age))
+    assert [peer.person().age for _ in range(500)] == list(range(1, 501))
+
+
+def test_updates_from_many_threads_are_sent_in_the_order_in_which_they_were_applied(peer, syncs):
+    store = RootStore(NOBODY)
+    applied: list[int] = []
+    store.changes.subscribe(lambda change: applied.append(change.value.age))
+    synced(syncs, store, peer.url)
+    older = store.handle(lambda person: msgspec.structs.replace(person, age=person.age + 1))
+    threads = [threading.Thread(target=lambda: [older() for _ in range(50)]) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [peer.person().age for _ in range(400)] == list(range(1, 401)) == applied
+
+
+def test_of_the_changes_made_while_connecting_the_last_is_sent(syncs):
+    peer = Peer()
+    accept = threading.Event()
+
+    def hold(_connection: ServerConnection, _request: object) -> None:
+        accept.wait(SECONDS)
+
+    with serve(peer.handle, "127.0.0.1", 0, process_request=hold) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        store = RootStore(NOBODY)
+        sync = sync_with(store, websocket(f"ws://127.0.0.1:{server.socket.getsockname()[1]}"), people)
+        store.update(Person("A"))
+        store.update(Person("B"))
+        assert peer.received.empty()
+        accept.set()
+        assert peer.person() == Person("B")
+        store.update(Person("C"))
+        assert peer.person() == Person("C")
+        sync.dispose()
+        server.shutdown()
+        thread.join()
+
+
+def test_what_is_not_the_entity_is_told_with_the_raw_message_and_the_store_stays(peer, syncs):
+    store = RootStore(Person("Ada"))
+    sync = synced(syncs, store, peer.url)
+    errors: queue.Queue[RxSocketException] = queue.Queue()
+    sync.errors.subscribe(errors.put)
+    for bad in ('{"name": 1}', "no json", b"\x00"):
+        peer.connection.send(bad)
+        error = errors.get(timeout=SECONDS)
+        assert isinstance(error, DecodeException)
+        assert error.raw == bad
+    assert store.current == Person("Ada")
+    peer.send(Person("Grace"))
+    wait_until(store, Person("Grace"))
+
+
+def test_the_error_names_the_field_at_fault(peer, syncs):
+    sync = synced(syncs, RootStore(NOBODY), peer.url)
+    errors: queue.Queue[RxSocketException] = queue.Queue()
+    sync.errors.subscribe(errors.put)
+    peer.connection.send('{"name": "Ada", "address": {"city": 5}}')
+    assert "$.address.city" in str(errors.get(timeout=SECONDS))
+
+
+def test_a_change_after_the_end_is_told_not_lost_silently(peer, syncs, caplog):
+    store = RootStore(NOBODY)
+    sync = synced(syncs, store, peer.url)
+    peer.connection.close()
+    wait_for(sync, "offline")
+    caplog.clear()
+    store.update(Person("Ada"))
+    assert store.current == Person("Ada")
+    assert "the message was not sent: the session is closed" in caplog.text
+
+
+def test_a_list_of_entities_is_kept_the_same(peer, syncs):
+    store: RootStore[list[Person]] = RootStore([])
+    sync = store.sync_with(websocket(peer.url), people)
+    syncs.callback(sync.dispose)
+    wait_for(sync, "synchronized")
+    store.update([Person("Ada"), Person("Grace", id="2")])
+    assert people.decode_list(peer.received.get(timeout=SECONDS)) == [Person("Ada"), Person("Grace", id="2")]
+    came: queue.Queue[list[Person]] = queue.Queue()
+    store.changes.subscribe(lambda change: came.put(change.value))
+    peer.connection.send(people.encode_list([Person("Alan")]))
+    assert came.get(timeout=SECONDS) == [Person("Alan")]
+
+
+def test_messagepack_goes_as_binary(peer, syncs):
+    packed = Resource(Person, id=lambda person: person.id, empty=NOBODY, format="msgpack")
+    store = RootStore(NOBODY)
+    sync = store.sync_with(websocket(peer.url), packed)
+    syncs.callback(sync.dispose)
+    wait_for(sync, "synchronized")
+    store.update(Person("Ada"))
+    message = peer.received.get(timeout=SECONDS)
+    assert isinstance(message, bytes)
+    assert packed.decode(message) == Person("Ada")
+    peer.connection.send(packed.encode(Person("Grace")))
+    wait_until(store, Person("Grace"))
+
+
+def test_a_sub_store_can_be_kept_the_same_with_a_server(peer, syncs):
+    store = RootStore({"person": NOBODY, "other": Person("Alan")})
+    synced(syncs, store.sub(lambda value: value["person"]), peer.url)
+    store.sub(lambda value: value["other"]).update(Person("Alonzo"))
+    store.sub(lambda value: value["person"]).update(Person("Ada"))
+    assert peer.person() == Person("Ada")
+    peer.send(Person("Grace"))
+    wait_until(store.sub(lambda value: value["person"]), Person("Grace"))
+    assert store.current["other"] == Person("Alonzo")
+    assert peer.is_quiet()
+
+
+def test_after_dispose_nothing_is_sent_and_nothing_comes(peer, syncs):
+    store = RootStore(NOBODY)
+    sync = synced(syncs, store, peer.url)
+    store.update(Person("Ada"))
+    sync.dispose()
+    sync.dispose()
+    store.update(Person("Grace"))
+    assert peer.person() == Person("Ada")
+    assert peer.received.empty()
+
+
+def test_a_value_that_cannot_be_encoded_is_told(peer, syncs):
+    store: RootStore[object] = RootStore(NOBODY)
+    sync = sync_with(store, websocket(peer.url), people)
+    syncs.callback(sync.dispose)
+    errors: queue.Queue[RxSocketException] = queue.Queue()
+    sync.errors.subscribe(errors.put)
+    wait_for(sync, "synchronized")
+    store.update(threading.Lock())
+    error = errors.get(timeout=SECONDS)
+    assert isinstance(error, SendException)
+    assert isinstance(error.__cause__, TypeError)
+
+
+def test_a_url_that_cannot_work_raises_and_leaves_the_store_alone():
+    store = RootStore(NOBODY)
+    with pytest.raises(ConnectionException, match="ftp"):
+        sync_with(store, websocket("ftp://nowhere"), people)
+    store.update(Person("Ada"))
+
+
+def test_two_stores_keep_each_other_the_same_through_the_hub(syncs):
+    with Hub() as hub:
+        ada, grace = RootStore(NOBODY), RootStore(NOBODY)
+        for store in (ada, grace):
+            synced(syncs, store, hub.url)
+        ada.update(Person("Ada"))
+        wait_until(grace, Person("Ada"))
+        grace.sub(lambda person: person.address.city).update("Arlington")
+        wait_until(ada, Person("Ada", address=Address("Arlington")))
+        syncs.close()
+
+
+def test_a_newcomer_gets_the_last_entity(syncs):
+    with Hub() as hub:
+        first, second = RootStore(NOBODY), RootStore(NOBODY)
+        syncs.callback(first.sync_with(websocket(hub.url), people).dispose)
+        first.update(Person("Ada"))
+        with hub_has(hub, Person("Ada")):
+            syncs.callback(second.sync_with(websocket(hub.url), people).dispose)
+            wait_until(second, Person("Ada"))
+
+
+@contextmanager
+def hub_has(hub: Hub, person: Person) -> Iterator[None]:
+    witness = RootStore(NOBODY)
+    sync = witness.sync_with(websocket(hub.url), people)
+    try:
+        wait_until(witness, person)
+        yield
+    finally:
+        sync.dispose()
+
+
+def test_two_stores_bridged_over_two_sockets_settle(syncs):
+    with Hub() as hub:
+        left, right = RootStore(NOBODY), RootStore(NOBODY)
+        changes: dict[Store[Person], list[int]] = {left: [], right: []}
+        for store, ages in changes.items():
+            store.changes.subscribe(lambda change, ages=ages: ages.append(change.value.age))
+            synced(syncs, store, hub.url)
+        for age in range(1, 201):
+            left.update(Person("Ada", age))
+        wait_until(right, Person("Ada", 200))
+        for age in range(201, 401):
+            right.update(Person("Grace", age))
+        wait_until(left, Person("Grace", 400))
+        # Whatever ran in circles would come before the answer to this.
+        left.update(Person("Alan", 401))
+        wait_until(right, Person("Alan", 401))
+        assert changes[left] == changes[right] == list(range(1, 402))
+        syncs.close()
+
+
+def test_an_edit_goes_once_around_a_ring_of_two_stores_and_two_sockets_each(syncs):
+    with Hub() as hub:
+        left, right = RootStore(NOBODY), RootStore(NOBODY)
+        changes: dict[Store[Person], list[Person]] = {left: [], right: []}
+        for store, seen in changes.items():
+            store.changes.subscribe(lambda change, seen=seen: seen.append(change.value))
+            for path in ("a", "b"):
+                synced(syncs, store, f"{hub.url}/{path}")
+        left.update(Person("Ada"))
+        wait_until(right, Person("Ada"))
+        syncs.close()
+        assert changes[left] == changes[right] == [Person("Ada")]
