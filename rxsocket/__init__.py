@@ -14,8 +14,8 @@ floor modules
 2     ``store``: values that change by handlers; ``connection``: the seam to websocket-client; ``messages``: what a
       session receives, as streams; ``states``: the table of a session's life
 1     ``history``: of a store; ``resource``: the codec of entities; ``frames``: RFC 6455, without I/O
-0     ``errors``; ``lenses``; ``subjects``; ``options``: of an endpoint; ``waiting``: for a socket; ``chat``: the rooms
-      of the hub, without I/O
+0     ``errors``; ``lenses``; ``subjects``; ``handlers``: of a store; ``options``: of an endpoint; ``waiting``: for a
+      socket; ``chat``: the hub's rooms, without I/O
 ===== =================================================================================================================
 """
 
@@ -32,6 +32,7 @@ from .errors import (
     SubscriberException,
 )
 from .frames import Close
+from .handlers import EmittingHandler, Handler, handled_by
 from .history import History, Tracker
 from .lenses import Lens, element, field, index, key, or_default, path
 from .messages import MessageEvent, Messages
@@ -39,7 +40,7 @@ from .resource import Resource, next_id
 from .session import Session
 from .socket import Socket, websocket
 from .states import Closed, CloseEvent, Closing, Connecting, Open, OpenEvent, State
-from .store import Change, EmittingHandler, Handler, RootStore, Store, SubStore, handled_by, handler
+from .store import Change, RootStore, Store, SubStore, handler
 from .sync import Sync, sync_with
 
 __all__ = [

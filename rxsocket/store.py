@@ -14,7 +14,6 @@ one of its streams raises, wrapped in a ``SubscriberException`` that names the s
 
 from __future__ import annotations
 
-import inspect
 import itertools
 import logging
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 from reactivex import Observable, abc
 
 from .errors import SubscriberException
+from .handlers import EmittingHandler, Handler, takes_action
 from .history import History, Tracker
 from .lenses import Lens, path, same
 from .subjects import BehaviorSubject, SerialQueue, Subject, guarded
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from .socket import Socket
     from .sync import Sync
 
-__all__ = ["Change", "EmittingHandler", "Handler", "RootStore", "Store", "SubStore", "handled_by", "handler"]
+__all__ = ["Change", "RootStore", "Store", "SubStore", "handler"]
 
 T = TypeVar("T")
 A = TypeVar("A")
@@ -43,8 +43,6 @@ E = TypeVar("E")
 I = TypeVar("I")  # noqa: E741 an entity's id, as in Resource[T, I]
 S = TypeVar("S")
 X = TypeVar("X")
-A_contra = TypeVar("A_contra", contravariant=True)
-E_co = TypeVar("E_co", covariant=True)
 
 _log = logging.getLogger("rxsocket")
 _numbers = itertools.count(1)
@@ -61,62 +59,6 @@ class Change(Generic[T]):
 
     value: T
     origin: object = None
-
-
-class Handler(abc.ObserverBase[A_contra]):
-    """Updates a store at each action: call it with one, or subscribe it to a stream of them. fritz2: ``Handler``.
-
-    :meth:`Store.handle` makes one. A handler that needs no action is a ``Handler[object]``: it is called with nothing,
-    or subscribed to any stream. A stream's error goes to the store's ``error_handler``; its completion does nothing.
-
-    Example:
-        >>> store.update(Person("Ada", 36))
-        >>> people.subscribe(store.update)
-    """
-
-    def __init__(self, run: Callable[..., None], fail: Callable[[Exception], None]) -> None:
-        super().__init__()
-        self._run = run
-        self._fail = fail
-
-    @overload
-    def __call__(self: Handler[object]) -> None: ...
-    @overload
-    def __call__(self, action: A_contra, /) -> None: ...
-    def __call__(self, *action: object) -> None:
-        """Queue the update, and apply what is queued unless that is being done already.
-
-        Raises:
-            TypeError: An action is missing, or there is more than one.
-        """
-        self._run(*action)
-
-    def on_next(self, value: A_contra) -> None:
-        """Handle an action of the stream."""
-        self._run(value)
-
-    def on_error(self, error: Exception) -> None:
-        """Hand the stream's error to the store's error_handler."""
-        self._fail(error)
-
-    def on_completed(self) -> None:
-        """Do nothing: other streams, and calls, may go on."""
-
-
-class EmittingHandler(Handler[A_contra], Observable[E_co], Generic[A_contra, E_co]):
-    """A handler that also emits values of its own, and so is a stream of them. fritz2: ``EmittingHandler``.
-
-    :meth:`Store.handle_and_emit` makes one.
-    """
-
-    def __init__(self, run: Callable[..., None], fail: Callable[[Exception], None], emitted: Observable[E_co]) -> None:
-        super().__init__(run, fail)
-        self._emitted = emitted
-
-    def _subscribe_core(
-        self, observer: abc.ObserverBase[E_co], scheduler: abc.SchedulerBase | None = None
-    ) -> abc.DisposableBase:
-        return self._emitted.subscribe(observer, scheduler=scheduler)
 
 
 class _Core(Generic[T]):
@@ -225,7 +167,7 @@ class Store(Generic[T]):
             >>> add = store.handle(lambda state, name: [*state, name])
             >>> add("Ada")
         """
-        return Handler(self._runner(fn, _takes_action(fn), (), origin), self._core.fail)
+        return Handler(self._runner(fn, takes_action(fn), (), origin), self._core.fail)
 
     @overload
     def handle_and_emit(self, fn: Callable[[T, A, Callable[[E], None]], T]) -> EmittingHandler[A, E]: ...
@@ -255,7 +197,7 @@ class Store(Generic[T]):
         def emit(value: object) -> None:
             self._core.queue.run(partial(emitted.on_next, value))
 
-        run = self._runner(fn, _takes_action(fn, "emit"), (emit,), None)
+        run = self._runner(fn, takes_action(fn, "emit"), (emit,), None)
         return EmittingHandler(run, self._core.fail, emitted)
 
     def update_from(self, origin: object) -> Handler[T]:
@@ -466,15 +408,6 @@ def handler(method: Callable[..., T]) -> _HandlerMethod[T, Any]:
     return _HandlerMethod(method)
 
 
-def handled_by(stream: Observable[A], handler: Handler[A]) -> abc.DisposableBase:
-    """Handle each value of a stream as an action. fritz2: ``handledBy``.
-
-    Returns:
-        Dispose it to stop.
-    """
-    return stream.subscribe(handler)
-
-
 _GONE = object()  # no value yet: equal to none
 
 
@@ -488,22 +421,3 @@ def _replace(_: T, value: T) -> T:
 
 def _join(parent: str, child: str) -> str:
     return f"{parent}.{child}" if child else parent
-
-
-def _takes_action(fn: Callable[..., object], *more: str) -> bool:
-    """Tell whether a handler's function takes an action after the state, and before what is passed to it anyway."""
-    with_action, without = ("state", "action", *more), ("state", *more)
-    signs = f"({', '.join(with_action)}) or ({', '.join(without)})"
-    if inspect.iscoroutinefunction(fn):
-        raise TypeError(f"a handler returns the next state: make {fn!r} a plain function {signs}, not a coroutine's")
-    try:
-        signature = inspect.signature(fn)
-    except ValueError:
-        raise TypeError(f"can't tell how many arguments {fn!r} takes: wrap it in a function {signs}") from None
-    for arguments in (with_action, without):
-        try:
-            signature.bind(*arguments)
-        except TypeError:
-            continue
-        return arguments is with_action
-    raise TypeError(f"a handler takes {signs}, but {fn!r} takes {signature}")

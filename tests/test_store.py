@@ -12,8 +12,9 @@ import pytest
 from reactivex.subject import Subject
 
 from rxsocket.errors import SubscriberException
+from rxsocket.handlers import EmittingHandler, Handler, handled_by
 from rxsocket.lenses import Lens, element, key, or_default
-from rxsocket.store import Change, EmittingHandler, Handler, RootStore, Store, SubStore, handled_by, handler
+from rxsocket.store import Change, RootStore, Store, SubStore, handler
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -130,57 +131,6 @@ class TestHandlers:
         assert [str(error) for error in errors] == ["stream broke"]
         add(1)
         assert store.current == 43
-
-    def test_a_handler_of_no_action_takes_nothing_or_any_stream(self) -> None:
-        store = RootStore(0)
-        increment = store.handle(lambda state: state + 1)
-        increment()
-        clicks: Subject[str] = Subject()
-        subscription = handled_by(clicks, increment)
-        clicks.on_next("click")
-        clicks.on_completed()
-        increment()
-        subscription.dispose()
-        assert store.current == 3
-
-    def test_disposing_ends_the_handling(self) -> None:
-        store = RootStore(0)
-        values: Subject[int] = Subject()
-        subscription = handled_by(values, store.update)
-        values.on_next(1)
-        subscription.dispose()
-        values.on_next(2)
-        assert store.current == 1
-
-    def test_a_missing_action_is_a_type_error_for_the_caller(self) -> None:
-        store, errors = store_of(0)
-        with pytest.raises(TypeError, match="action"):
-            store.update()  # type: ignore[call-overload]
-        with pytest.raises(TypeError):
-            store.update(1, 2)  # type: ignore[call-overload]
-        assert store.current == 0
-        assert not errors
-
-    @pytest.mark.parametrize("fn", [lambda: 0, lambda a, b, c: 0, lambda a, *, b: 0])
-    def test_a_function_of_another_arity_is_refused(self, fn: Any) -> None:
-        with pytest.raises(TypeError, match=r"a handler takes \(state, action\) or \(state\), but .* takes \("):
-            RootStore(0).handle(fn)
-
-    def test_a_function_that_hides_its_arity_is_refused(self) -> None:
-        with pytest.raises(TypeError, match="wrap it in a function"):
-            RootStore({"a": 1}).handle(dict.pop)
-
-    def test_a_coroutine_function_is_refused(self) -> None:
-        async def later(state: int) -> int:
-            return state
-
-        with pytest.raises(TypeError, match="not a coroutine's"):
-            RootStore(0).handle(later)  # type: ignore[arg-type]
-
-    def test_a_bound_method_and_a_builtin_are_handlers_too(self) -> None:
-        store = RootStore((1, 2))
-        store.handle(tuple[int, ...].__add__)((3,))
-        assert store.current == (1, 2, 3)
 
     def test_an_exception_goes_to_the_error_handler_and_the_value_stays(self) -> None:
         store, errors = store_of(1)

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, assert_type
 import msgspec
 from reactivex import Observable
 
+from rxsocket.handlers import EmittingHandler, Handler, handled_by
 from rxsocket.history import History
 from rxsocket.lenses import Lens, element, field, index, key, or_default, path
 from rxsocket.resource import Resource
-from rxsocket.store import Change, EmittingHandler, Handler, RootStore, Store, SubStore, handled_by, handler
+from rxsocket.store import Change, RootStore, Store, SubStore, handler
 
 if TYPE_CHECKING:
-    from rxsocket.sync import Sync
-
     from rxsocket.socket import Socket
+    from rxsocket.sync import Sync
 
 
 class Address(msgspec.Struct, frozen=True):
