@@ -229,12 +229,14 @@ class Decoder:
             chunk = _mask(chunk, key)
         if self._opcode == TEXT:
             # Decoded piece by piece: what is not UTF-8 fails the connection as soon as it arrives (section 8.1).
-            self._texts.append(self._utf8.decode(chunk))
+            # Nothing is kept of an empty fragment, so that these can't fill the memory past max_size.
+            if text := self._utf8.decode(chunk):
+                self._texts.append(text)
             pending, _ = self._utf8.getstate()
             if len(pending) > 1 and pending[0] == 0xED and pending[1] >= 0xA0:  # noqa: PLR2004 U+D800 to U+DFFF
                 # CPython's decoder waits for the third byte of a surrogate before it says that it is none of UTF-8.
                 self._utf8.decode(b"", final=True)
-        else:
+        elif chunk:
             self._chunks.append(chunk)
         if not self._remaining and self._final:
             if self._opcode == TEXT:
@@ -327,10 +329,14 @@ def encode_close(close: Close | None, *, masked: bool = True) -> bytes:
 
     Raises:
         CloseException: The code may not be sent (section 7.4), or the reason has over 123 bytes of UTF-8.
+        TypeError: The code is no int, or the reason no str.
     """
     if close is None:
         return encode_frame(CLOSE, b"", masked=masked)
     code, reason = close
+    if not isinstance(code, int) or not isinstance(reason, str):
+        kinds = f"{type(code).__name__} and {type(reason).__name__}"
+        raise TypeError(f"a close code is an int and a reason a str, not {kinds}")
     if not _is_sendable(code):
         raise CloseException(f"the close code {code} may not be sent: use 1000, or 3000 to 4999 for your own")
     try:

@@ -106,7 +106,7 @@ class Messages(_View[MessageEvent]):
     @property
     def full(self) -> bool:
         """Whether so much is held by a pause that reading must stop. On the session's thread."""
-        return self._paused and self._over_the_bound()
+        return self._paused and (self._held_size >= self._max_held or len(self._held) >= self._max_held_messages)
 
     def pause(self) -> None:
         """Hold messages from now on; when the bound is reached, reading stops, and TCP holds the rest."""
@@ -137,7 +137,9 @@ class Messages(_View[MessageEvent]):
             self._held.append(MessageEvent(message, connection))
             self._held_size += len(message)
         self.drain()
-        if not self._paused and self._over_the_bound():
+        # Looked at in this order, since who began paused subscribes first and resumes then, maybe at this moment.
+        unheard = not self._paused and not self._listening
+        if unheard and (self._held_size > self._max_held or len(self._held) > self._max_held_messages):
             self._let_go()
 
     def _emit(self, message: Message, connection: int) -> None:
@@ -177,9 +179,6 @@ class Messages(_View[MessageEvent]):
         if not self._held:
             for stream in (self, self._data, self._body, self._blob, self._array_buffer):
                 stream.on_completed()
-
-    def _over_the_bound(self) -> bool:
-        return self._held_size >= self._max_held or len(self._held) >= self._max_held_messages
 
     def _let_go(self) -> None:
         messages, size = len(self._held), self._held_size

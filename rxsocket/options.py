@@ -15,6 +15,8 @@ PROXY_SCHEMES = ("http", "socks4", "socks4a", "socks5", "socks5h")
 
 MIB = 1 << 20
 
+MAX_SECONDS = 1_000_000  # over a week; some systems can't wait for more than 24 days at once
+
 _OWN_HEADERS = {"connection", "content-length", "host", "transfer-encoding", "upgrade"}
 
 
@@ -28,11 +30,11 @@ class Options:
         NotImplementedError: An option has no behaviour yet.
     """
 
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
-    cookies: Mapping[str, str] = field(default_factory=dict[str, str])
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)  # these three may be secret
+    cookies: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     origin: str | None = None
     ssl: ssl.SSLContext | str | None = None
-    proxy: str | None = None
+    proxy: str | None = field(default=None, repr=False)
     connect_timeout: float = 10.0
     send_timeout: float = 30.0
     close_timeout: float = 5.0
@@ -74,8 +76,8 @@ def _checked_pairs(option: str, pairs: object) -> dict[str, str]:
 def _check_seconds(option: str, seconds: object) -> None:
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         raise TypeError(f"{option} is a number of seconds, not {type(seconds).__name__}")
-    if not 0 < seconds < float("inf"):
-        raise ValueError(f"{option} is a number of seconds over 0, not {seconds}")
+    if not 0 < seconds <= MAX_SECONDS:
+        raise ValueError(f"{option} is a number of seconds over 0, up to {MAX_SECONDS}, not {seconds}")
 
 
 def _check_limit(option: str, limit: object) -> None:
@@ -87,16 +89,18 @@ def _check_limit(option: str, limit: object) -> None:
 
 def _check_header(option: str, name: object, value: object) -> None:
     if not isinstance(name, str) or not isinstance(value, str):
-        raise TypeError(f"{option} has str names and str values, not {name!r}: {value!r}")
+        raise TypeError(f"{option} has str names and str values, not {name!r}: {type(value).__name__}")
     # A line break would begin another header; what is not printable ASCII has no meaning there (RFC 9110, section 5.5).
     if not name or any(not "!" <= character <= "~" or character in ':;,="' for character in name):
         raise ValueError(f"{option} has a name that can't be sent: {name!r}")
-    if any(not " " <= character <= "~" and character != "\t" for character in value):
-        raise ValueError(f"{option} has a value for {name!r} that is not printable ASCII: {value!r}")
+    for character in value:
+        if not " " <= character <= "~" and character != "\t":
+            # Not the value, which may be a secret: a token with the line break of its file, say.
+            raise ValueError(f"{option} has a value for {name!r} with {character!r} in it, which is no printable ASCII")
     if option == "headers" and (name.lower() in _OWN_HEADERS or name.lower().startswith("sec-websocket-")):
         raise ValueError(f"headers has {name!r}, which the opening handshake sets itself")
     if option == "cookies" and ";" in value:
-        raise ValueError(f"the cookie {name!r} has a value with a semicolon, which would begin another: {value!r}")
+        raise ValueError(f"cookies has a value for {name!r} with a semicolon, which would begin another cookie")
 
 
 def _check_proxy(proxy: object) -> None:
@@ -104,9 +108,13 @@ def _check_proxy(proxy: object) -> None:
         return
     if not isinstance(proxy, str):
         raise TypeError(f'proxy is None, "env" or a URL, not {type(proxy).__name__}')
-    parts = urlsplit(proxy)
-    if parts.scheme not in PROXY_SCHEMES or not parts.hostname or not parts.port:
+    try:
+        parts = urlsplit(proxy)
+        usable = parts.scheme in PROXY_SCHEMES and parts.hostname and parts.port
+    except ValueError:  # a port that is no number, say
+        usable = False
+    if not usable:
         raise ValueError(
             f'proxy is None, "env" or a URL such as socks5h://user:password@host:1080 '
-            f"({', '.join(PROXY_SCHEMES)}, with a port), not {proxy!r}"
+            f"({', '.join(PROXY_SCHEMES)}, with a port), not {proxy.rpartition('@')[2]!r}"
         )

@@ -42,6 +42,7 @@ logger = logging.getLogger("rxsocket")
 
 HIGH_WATER = 1 << 20  # bytes in the outgoing buffer at which other threads' sends wait
 LINGER_SECONDS = 1.0  # for the peer to end the TCP connection after the closing handshake (section 7.1.1)
+CUT_SECONDS = 0.1  # for the session's thread to cut the connection by itself at a close's deadline
 EXIT_SECONDS = 0.8  # for all sessions together to close at the interpreter's exit
 
 _open_sessions: set[Session] = set()  # under _open_sessions_lock
@@ -211,9 +212,14 @@ class Session:
 
         Raises:
             CloseException: The code or the reason may not be sent. The session is as it was.
+            TypeError: The code is no int, or the reason no str. The session is as it was.
         """
+        if isinstance(code, bool) or not isinstance(code, int):
+            raise TypeError(f"a close code is an int, not {type(code).__name__}")
+        if not isinstance(reason, str):
+            raise TypeError(f"a close reason is a str, not {type(reason).__name__}")
         self._begin_close(Close(code, reason))
-        if not self._on_own_thread() and not self._ended.wait(self._options.close_timeout):
+        if not self._on_own_thread() and not self._ended.wait(self._options.close_timeout + CUT_SECONDS):
             # The session's thread is held up by a subscriber: the connection ends all the same.
             connection = self._connection
             if connection is not None:
@@ -310,6 +316,8 @@ class Session:
         with self._changed:
             if isinstance(self._state, Open):
                 self._enter_closing("client", close, frame)
+                # From here, too, since the session's own thread may be held up by a subscriber.
+                self._write()
                 given_up = None
             elif isinstance(self._state, Connecting):
                 given_up = CloseEvent(ABNORMAL_CLOSURE, close.reason, "client", was_clean=False)
@@ -354,14 +362,16 @@ class Session:
 
     def _finish(self, event: CloseEvent) -> None:
         """Tell of the end. By who made the transition to Closed."""
-        if event.cause is not None and not isinstance(event.cause, ProtocolException):
-            self.report(event.cause)
-        self.messages.complete()
-        self._events.run(self._states.on_completed)
-        self._reports.run(self._errors.on_completed)
-        with _open_sessions_lock:
-            _open_sessions.discard(self)
-        self._ended.set()
+        try:
+            if event.cause is not None and not isinstance(event.cause, ProtocolException):
+                self.report(event.cause)
+            self.messages.complete()
+            self._events.run(self._states.on_completed)
+            self._reports.run(self._errors.on_completed)
+        finally:  # a subscriber may raise SystemExit, say
+            with _open_sessions_lock:
+                _open_sessions.discard(self)
+            self._ended.set()
 
     # --- on the session's thread
 
@@ -377,7 +387,7 @@ class Session:
                 self._enter(Open(OpenEvent(connection.url, connection.protocol)))
         try:
             cause = self._serve(connection)
-        except Exception as error:  # noqa: BLE001 out of memory, say: whatever it is, no session ends without a Closed
+        except BaseException as error:  # noqa: BLE001 whatever it is (sys.exit() of a subscriber, say), a Closed must come
             cause = ConnectionException(f"{self.url} could not be served any more: {error!r}")
             cause.__cause__ = error
         self._end(self._close_event(cause))
@@ -439,17 +449,22 @@ class Session:
 
     def _answer(self, ping: Ping) -> None:
         with self._changed:
-            if isinstance(self._state, Open):
+            # A peer that pings and never reads has no claim on memory; section 5.5.3: not every ping must be answered.
+            if isinstance(self._state, Open) and len(self._outgoing) <= self._options.max_outgoing:
                 self._outgoing += encode_pong(ping.payload)
                 self._write()
 
     def _close_event(self, cause: RxSocketException | None) -> CloseEvent:
-        received, sent, failure = self._received, self._sent, self._failure
+        received, failure = self._received, self._failure
+        # The close frame is the last to go: what is still there, or could not go, is it, or stands before it.
+        sent = None if self._outgoing or self._write_error else self._sent
         initiator: Initiator = self._state.initiator if isinstance(self._state, Closing) else "network"
         if failure is not None:
             return CloseEvent(failure.code, str(failure), initiator, was_clean=False, cause=failure, sent=sent)
         if received is not None:
-            return CloseEvent(received.code, received.reason, initiator, was_clean=True, sent=sent, received=received)
+            return CloseEvent(
+                received.code, received.reason, initiator, was_clean=sent is not None, sent=sent, received=received
+            )
         return CloseEvent(ABNORMAL_CLOSURE, str(cause or ""), initiator, was_clean=False, cause=cause, sent=sent)
 
     def _end(self, event: CloseEvent) -> None:

@@ -93,6 +93,7 @@ class Closed:
 
 
 State: TypeAlias = Connecting | Open | Closing | Closed
+"""Where a session is in its life."""
 
 TRANSITIONS: Final[dict[type[State], frozenset[type[State]]]] = {
     Connecting: frozenset({Open, Closed}),

@@ -1,0 +1,602 @@
+"""Messages: what is held and when it goes, the views, pauses, and the end."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+from reactivex import Observable
+
+from rxsocket.errors import HoldException
+from rxsocket.frames import Message
+from rxsocket.messages import MessageEvent, Messages
+
+VIEWS = ("messages", "data", "body", "blob", "array_buffer")
+MIXED: list[Message] = ["a", b"b", "", b"", "\u20ac"]
+
+
+class Source:
+    """Messages, with what they tell the session; the test is the session's thread."""
+
+    def __init__(self, *, max_held: int = 1 << 20, max_held_messages: int = 1000, paused: bool = False) -> None:
+        self.reports: list[tuple[str, Exception]] = []
+        self.wakes = 0
+        self.failures: list[HoldException] = []
+        self.messages = Messages(
+            lambda stream, error: self.reports.append((stream, error)),
+            self._wake,
+            self.failures.append,
+            max_held=max_held,
+            max_held_messages=max_held_messages,
+            paused=paused,
+        )
+
+    def _wake(self) -> None:
+        self.wakes += 1
+
+    def deliver(self, *messages: Message, connection: int = 1) -> None:
+        self.messages.deliver(list(messages), connection)
+
+    def drain(self) -> None:
+        """What the session's thread does when it was woken."""
+        self.messages.drain()
+
+    def view(self, name: str) -> Observable[Any]:
+        return self.messages if name == "messages" else getattr(self.messages, name)
+
+    def listen(self, name: str = "data") -> list[Any]:
+        """Subscribe to a view; return what comes, and the word completed at the end."""
+        seen: list[Any] = []
+        self.view(name).subscribe(seen.append, seen.append, lambda: seen.append("completed"))
+        return seen
+
+
+def expected(name: str, messages: list[Message]) -> list[Any]:
+    texts = [message for message in messages if isinstance(message, str)]
+    binaries = [message for message in messages if isinstance(message, bytes)]
+    return {
+        "messages": [MessageEvent(message, 1) for message in messages],
+        "data": messages,
+        "body": texts,
+        "blob": binaries,
+        "array_buffer": binaries,
+    }[name]
+
+
+# --- the views
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_each_view_gets_its_content_in_order(name: str) -> None:
+    source = Source()
+    seen = source.listen(name)
+    source.deliver(*MIXED)
+    source.deliver("later", b"later")
+    assert seen == expected(name, [*MIXED, "later", b"later"])
+
+
+def test_a_message_event_has_the_content_and_the_number_of_the_connection() -> None:
+    source = Source()
+    seen = source.listen("messages")
+    source.deliver("a", connection=1)
+    source.deliver(b"b", connection=2)
+    assert [(event.data, event.connection) for event in seen] == [("a", 1), (b"b", 2)]
+    assert seen[0] == MessageEvent("a", 1)
+    with pytest.raises(AttributeError):
+        seen[0].data = "x"
+
+
+def test_a_blob_is_bytes_and_an_array_buffer_a_memoryview_that_cannot_be_written() -> None:
+    source = Source()
+    blobs, buffers = source.listen("blob"), source.listen("array_buffer")
+    source.deliver(b"ab")
+    assert type(blobs[0]) is bytes
+    assert type(buffers[0]) is memoryview
+    assert buffers[0].readonly
+    assert bytes(buffers[0]) == b"ab"
+
+
+def test_every_subscriber_of_every_view_gets_a_message_before_the_next_one() -> None:
+    source = Source()
+    seen: list[tuple[str, object]] = []
+    for name in VIEWS[1:]:
+        source.view(name).subscribe(lambda value, name=name: seen.append((name, value)))
+    source.deliver("a", b"b")
+    assert seen == [("data", "a"), ("body", "a"), ("data", b"b"), ("blob", b"b"), ("array_buffer", b"b")]
+
+
+def test_who_unsubscribes_gets_nothing_more_and_what_comes_then_is_not_held() -> None:
+    source = Source()
+    seen: list[Message] = []
+    subscription = source.messages.data.subscribe(seen.append)
+    source.deliver("a")
+    subscription.dispose()
+    source.deliver("b")
+    later = source.listen()
+    source.drain()
+    source.deliver("c")
+    assert (seen, later) == (["a"], ["c"])
+
+
+def test_who_unsubscribes_in_the_middle_of_a_batch_gets_nothing_more_of_it() -> None:
+    source = Source()
+    seen: list[Message] = []
+
+    def once(message: Message) -> None:
+        seen.append(message)
+        subscription.dispose()
+
+    subscription = source.messages.data.subscribe(once)
+    others = source.listen()
+    source.deliver("a", "b", "c")
+    assert (seen, others) == (["a"], ["a", "b", "c"])
+
+
+# --- before the first subscription
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_what_comes_before_the_first_subscription_to_any_view_is_held_for_it(name: str) -> None:
+    source = Source()
+    source.deliver(*MIXED[:2])
+    source.drain()
+    source.deliver(*MIXED[2:])
+    seen = source.listen(name)
+    assert seen == [], "only the session's thread delivers"
+    assert source.wakes == 1
+    source.drain()
+    assert seen == expected(name, MIXED)
+    source.deliver("hot")
+    assert seen == expected(name, [*MIXED, "hot"])
+
+
+def test_held_messages_keep_the_number_of_their_connection() -> None:
+    source = Source()
+    source.deliver("a", connection=1)
+    source.deliver("b", connection=2)
+    seen = source.listen("messages")
+    source.drain()
+    assert seen == [MessageEvent("a", 1), MessageEvent("b", 2)]
+
+
+def test_what_comes_between_the_subscription_and_the_wake_stays_behind_what_is_held() -> None:
+    source = Source()
+    source.deliver("a", "b")
+    seen = source.listen()
+    source.deliver("c", "d")
+    assert seen == ["a", "b", "c", "d"]
+    source.drain()
+    source.deliver("e")
+    assert seen == ["a", "b", "c", "d", "e"]
+
+
+def test_a_subscription_made_while_held_messages_go_out_gets_those_that_are_left() -> None:
+    source = Source()
+    source.deliver("a", "b", "c")
+    late: list[list[Any]] = []
+    source.messages.data.subscribe(lambda message: late.append(source.listen()) if message == "b" else None)
+    source.drain()
+    assert late == [["c"]]
+
+
+@pytest.mark.parametrize(
+    ("limits", "fits", "too_much", "counts"),
+    [
+        ({"max_held_messages": 3}, ["a", "b", "c"], ["d"], (4, 4)),
+        ({"max_held_messages": 3}, ["a"], ["b", "c", b"d", b""], (5, 4)),
+        ({"max_held_messages": 1}, ["a"], [""], (2, 1)),
+        ({"max_held": 5}, ["ab", b"cde"], ["f"], (3, 6)),
+        ({"max_held": 5}, ["abcde", "", b""], ["f"], (4, 6)),
+        ({"max_held": 5}, [], ["abcdef"], (1, 6)),
+        ({"max_held": 2}, ["\u20ac\u20ac"], ["\u20ac"], (2, 3)),
+    ],
+)
+def test_over_the_bound_with_nobody_listening_what_was_held_is_let_go_and_counted_and_it_goes_on_hot(
+    limits: dict[str, int], fits: list[Message], too_much: list[Message], counts: tuple[int, int]
+) -> None:
+    source = Source(**limits)
+    source.deliver(*fits)
+    assert source.failures == []
+    source.deliver(*too_much)
+    [failure] = source.failures
+    assert (failure.messages, failure.size) == counts
+    assert str(counts[0]) in str(failure)
+    source.deliver("to nobody")
+    assert not source.messages.full
+    seen = source.listen()
+    source.drain()
+    assert seen == []
+    source.deliver("hot")
+    assert seen == ["hot"]
+    source.deliver(*["more"] * 10)
+    assert seen == ["hot", *["more"] * 10]
+    assert len(source.failures) == 1
+
+
+def test_after_messages_were_let_go_a_pause_holds_as_much_as_ever() -> None:
+    source = Source(max_held_messages=3, max_held=3)
+    source.deliver(*"abcd")
+    seen = source.listen()
+    source.messages.pause()
+    source.deliver("e", "f")
+    assert not source.messages.full
+    source.deliver("g")
+    assert source.messages.full
+    source.messages.resume()
+    source.drain()
+    assert seen == ["e", "f", "g"]
+
+
+@pytest.mark.parametrize("limits", [{"max_held_messages": 3}, {"max_held": 3}])
+def test_as_much_as_may_be_held_is_held(limits: dict[str, int]) -> None:
+    source = Source(**limits)
+    source.deliver("a", "b", "c")
+    seen = source.listen()
+    source.drain()
+    assert seen == ["a", "b", "c"]
+    assert source.failures == []
+
+
+def test_the_bound_counts_what_is_held_now() -> None:
+    source = Source(max_held_messages=3, max_held=3)
+    source.listen()
+    for _ in range(5):
+        source.messages.pause()
+        source.deliver("a", "b")
+        assert not source.messages.full
+        source.messages.resume()
+        source.drain()
+    assert source.failures == []
+
+
+# --- pauses
+
+
+def test_a_pause_holds_and_a_resume_delivers_in_order_on_the_sessions_thread() -> None:
+    source = Source()
+    seen = source.listen()
+    source.deliver("a")
+    source.messages.pause()
+    source.deliver("b", b"c")
+    source.drain()
+    assert seen == ["a"]
+    wakes = source.wakes
+    source.messages.resume()
+    assert (seen, source.wakes) == (["a"], wakes + 1)
+    source.deliver("d")
+    source.drain()
+    source.deliver("e")
+    assert seen == ["a", "b", b"c", "d", "e"]
+
+
+def test_beginning_paused_lets_several_views_subscribe_and_all_get_everything() -> None:
+    source = Source(paused=True)
+    source.deliver(*MIXED[:3])
+    seen = {name: source.listen(name) for name in VIEWS}
+    source.drain()
+    source.deliver(*MIXED[3:])
+    assert all(values == [] for values in seen.values())
+    source.messages.resume()
+    source.drain()
+    assert seen == {name: expected(name, MIXED) for name in VIEWS}
+
+
+def test_a_resume_with_nobody_listening_goes_on_holding() -> None:
+    source = Source(paused=True, max_held_messages=3)
+    source.deliver("a")
+    source.messages.resume()
+    source.drain()
+    source.deliver("b")
+    seen = source.listen()
+    source.drain()
+    assert seen == ["a", "b"]
+
+
+def test_a_subscriber_that_pauses_in_the_middle_of_a_batch_gets_the_rest_after_resuming() -> None:
+    source = Source()
+    seen: list[Message] = []
+
+    def pausing(message: Message) -> None:
+        seen.append(message)
+        if message in {"b", "d"}:
+            source.messages.pause()
+
+    source.messages.data.subscribe(pausing)
+    source.deliver("a", "b", "c", "d", "e")
+    source.deliver("f")
+    assert seen == ["a", "b"]
+    source.messages.resume()
+    source.drain()
+    assert seen == ["a", "b", "c", "d"], "a pause holds what was held, too"
+    source.deliver("g")
+    source.messages.resume()
+    source.drain()
+    assert seen == ["a", "b", "c", "d", "e", "f", "g"]
+
+
+def test_a_subscriber_that_pauses_and_resumes_in_one_message_loses_and_reorders_nothing() -> None:
+    source = Source(max_held_messages=2)
+    seen: list[Message] = []
+
+    def blinking(message: Message) -> None:
+        seen.append(message)
+        source.messages.pause()
+        source.messages.resume()
+
+    source.messages.data.subscribe(blinking)
+    source.deliver(*"abcdef")
+    source.deliver("g")
+    source.drain()
+    assert seen == list("abcdefg")
+    assert source.failures == []
+
+
+@pytest.mark.parametrize("limits", [{"max_held_messages": 3}, {"max_held": 3}])
+def test_reading_must_stop_at_the_bound_in_a_pause_alone_and_nothing_is_let_go(limits: dict[str, int]) -> None:
+    source = Source(**limits)
+    seen = source.listen()
+    source.messages.pause()
+    source.deliver("a", "b")
+    assert not source.messages.full
+    source.deliver("c")
+    assert source.messages.full
+    source.deliver(*"defgh")  # what was read already
+    assert source.messages.full
+    source.messages.resume()
+    assert not source.messages.full
+    source.drain()
+    assert seen == list("abcdefgh")
+    source.deliver(*"ijkl")
+    assert not source.messages.full
+    assert source.failures == []
+
+
+def test_without_a_pause_it_is_never_full() -> None:
+    source = Source(max_held_messages=3)
+    source.deliver("a", "b", "c")
+    assert not source.messages.full
+
+
+def test_a_pause_from_the_start_lets_nothing_go_though_nobody_listens() -> None:
+    source = Source(paused=True, max_held_messages=2)
+    source.deliver(*"abcde")
+    assert source.messages.full
+    seen = source.listen()
+    source.messages.resume()
+    source.drain()
+    assert seen == list("abcde")
+    assert source.failures == []
+
+
+def test_a_resume_at_any_moment_of_a_delivery_lets_nothing_go_that_somebody_listens_to(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    source = Source(max_held_messages=2)
+    seen = source.listen()
+    source.messages.pause()
+    drain = source.messages.drain
+
+    def drain_and_then_another_thread_resumes() -> None:
+        drain()
+        source.messages.resume()
+
+    monkeypatch.setattr(source.messages, "drain", drain_and_then_another_thread_resumes)
+    source.deliver(*"abcd")
+    monkeypatch.undo()
+    source.drain()
+    assert source.failures == []
+    assert seen == list("abcd")
+
+
+# --- the end
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_every_stream_completes_after_the_last_message(name: str) -> None:
+    source = Source()
+    seen = source.listen(name)
+    source.deliver(*MIXED)
+    source.messages.complete()
+    assert seen == [*expected(name, MIXED), "completed"]
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_a_late_subscriber_gets_what_is_held_still_on_its_own_thread_and_then_the_end(name: str) -> None:
+    source = Source()
+    source.deliver(*MIXED)
+    source.messages.complete()
+    seen: list[Any] = []
+    threads: set[threading.Thread] = set()
+
+    def subscribe() -> None:
+        def note(value: object) -> None:
+            seen.append(value)
+            threads.add(threading.current_thread())
+
+        source.view(name).subscribe(note, on_completed=partial(note, "completed"))
+
+    wakes = source.wakes
+    thread = threading.Thread(target=subscribe)
+    thread.start()
+    thread.join()
+    assert seen == [*expected(name, MIXED), "completed"]
+    assert threads == {thread}
+    assert source.wakes == wakes, "there is no thread any more that could be woken"
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_who_subscribes_after_the_completion_gets_it_alone(name: str) -> None:
+    source = Source()
+    source.listen()
+    source.deliver(*MIXED)
+    source.messages.complete()
+    assert source.listen(name) == ["completed"]
+    assert source.listen(name) == ["completed"]
+
+
+def test_messages_that_a_pause_holds_at_the_end_go_when_it_is_resumed_on_that_thread_and_then_comes_the_end() -> None:
+    source = Source()
+    seen = source.listen()
+    source.messages.pause()
+    source.deliver("a", "b")
+    source.messages.complete()
+    late = source.listen("body")
+    assert (seen, late) == ([], [])
+    thread = threading.Thread(target=source.messages.resume)
+    thread.start()
+    thread.join()
+    assert seen == late == ["a", "b", "completed"]
+
+
+def test_a_pause_after_the_end_holds_too() -> None:
+    source = Source()
+    source.deliver("a", "b", "c")
+    source.messages.complete()
+    seen: list[Any] = []
+
+    def pausing(message: Message) -> None:
+        seen.append(message)
+        source.messages.pause()
+
+    source.messages.data.subscribe(pausing, on_completed=lambda: seen.append("completed"))
+    assert seen == ["a"]
+    source.messages.resume()
+    assert seen == ["a", "b"]
+    source.messages.resume()
+    assert seen == ["a", "b", "c", "completed"]
+
+
+def test_it_completes_once_however_often_it_is_told() -> None:
+    source = Source()
+    seen = source.listen()
+    source.messages.complete()
+    source.messages.complete()
+    source.messages.resume()
+    assert seen == ["completed"]
+
+
+def test_a_subscriber_of_held_messages_after_the_end_may_subscribe_another_view() -> None:
+    source = Source()
+    source.deliver("a", "b", "c")
+    source.messages.complete()
+    inner: list[list[Any]] = []
+
+    def subscribing(message: Message) -> None:
+        if message == "a":
+            inner.append(source.listen("body"))
+
+    source.messages.data.subscribe(subscribing)
+    [seen] = inner
+    assert seen[-3:] == ["b", "c", "completed"]
+
+
+# --- subscribers that raise
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_a_subscriber_that_raises_is_reported_with_the_streams_name_and_it_and_all_others_go_on(name: str) -> None:
+    source = Source()
+    before = source.listen(name)
+    raising: list[object] = []
+    problem = RuntimeError("mine")
+
+    def subscriber(value: object) -> None:
+        raising.append(value)
+        raise problem
+
+    source.view(name).subscribe(subscriber)
+    after = source.listen(name)
+    others = {other: source.listen(other) for other in VIEWS}
+    source.deliver(*MIXED)
+    source.deliver(*MIXED)
+    values = expected(name, MIXED * 2)
+    assert before == raising == after == values
+    assert others == {other: expected(other, MIXED * 2) for other in VIEWS}
+    stream = "messages" if name == "messages" else f"messages.{name}"
+    assert source.reports == [(stream, problem)] * len(values)
+
+
+def test_a_subscriber_that_raises_while_held_messages_go_out_after_the_end_holds_up_nobody() -> None:
+    source = Source()
+    source.deliver("a", "b")
+    source.messages.complete()
+    seen: list[Message] = []
+
+    def subscriber(value: Message) -> None:
+        seen.append(value)
+        raise RuntimeError(value)
+
+    def completed() -> None:
+        raise RuntimeError("at the end")
+
+    source.messages.data.subscribe(subscriber, on_completed=completed)
+    assert seen == ["a", "b"]
+    assert [(stream, str(error)) for stream, error in source.reports] == [
+        ("messages.data", "a"),
+        ("messages.data", "b"),
+        ("messages.data", "at the end"),
+    ]
+    assert source.listen("body") == ["completed"]
+
+
+# --- threads
+
+
+def in_threads(*targets: Callable[[], None]) -> None:
+    threads = [threading.Thread(target=target) for target in targets]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def test_whenever_the_first_subscriber_comes_it_gets_every_message_in_order_and_one_end() -> None:
+    expected_values = [str(number) for number in range(40)]
+    for round_ in range(200):
+        source = Source()
+        start = threading.Barrier(2)
+        seen: list[Any] = []
+
+        def session(source: Source = source, start: threading.Barrier = start) -> None:
+            start.wait()
+            for number in range(0, 40, 4):
+                source.drain()
+                source.deliver(*(str(n) for n in range(number, number + 4)))
+            source.drain()
+            source.messages.complete()
+
+        def subscriber(
+            source: Source = source, start: threading.Barrier = start, seen: list[Any] = seen, spins: int = round_
+        ) -> None:
+            start.wait()
+            for _ in range(spins * 5):
+                pass
+            source.messages.body.subscribe(seen.append, on_completed=lambda: seen.append("completed"))
+
+        in_threads(session, subscriber)
+        assert seen == [*expected_values, "completed"]
+
+
+def test_pauses_and_resumes_from_another_thread_lose_and_reorder_nothing() -> None:
+    source = Source(max_held_messages=5)
+    seen = source.listen()
+    done = threading.Event()
+
+    def session() -> None:
+        for number in range(3000):
+            source.drain()
+            source.deliver(str(number), str(number) + "!")
+        done.set()
+
+    def switching() -> None:
+        while not done.is_set():
+            source.messages.pause()
+            source.messages.resume()
+
+    in_threads(session, switching)
+    source.messages.complete()
+    assert seen == [text for number in range(3000) for text in (str(number), f"{number}!")] + ["completed"]
+    assert source.failures == []

@@ -1,0 +1,90 @@
+"""States: every pair of the table, and the events that states carry."""
+
+from __future__ import annotations
+
+import dataclasses
+from itertools import product
+from typing import get_args
+
+import pytest
+
+from rxsocket.errors import ConnectionException
+from rxsocket.frames import Close
+from rxsocket.states import (
+    TRANSITIONS,
+    Closed,
+    CloseEvent,
+    Closing,
+    Connecting,
+    Open,
+    OpenEvent,
+    State,
+    transition,
+)
+
+EVENT = CloseEvent(1000, "bye", "client", was_clean=True, sent=Close(1000, "bye"), received=Close(1000, "bye"))
+STATES = (Connecting(), Open(OpenEvent("ws://host/", "chat")), Closing("server"), Closed(EVENT))
+
+LEGAL = {
+    (Connecting, Open),
+    (Connecting, Closed),
+    (Open, Closing),
+    (Open, Closed),
+    (Closing, Closed),
+}
+
+PAIRS = list(product(STATES, repeat=2))
+NAMES = [f"{type(old).__name__} to {type(new).__name__}" for old, new in PAIRS]
+
+
+@pytest.mark.parametrize(("old", "new"), PAIRS, ids=NAMES)
+def test_a_legal_pair_gives_the_new_state_and_any_other_raises_naming_both(old: State, new: State) -> None:
+    if (type(old), type(new)) in LEGAL:
+        assert transition(old, new) is new
+    else:
+        with pytest.raises(RuntimeError) as raised:
+            transition(old, new)
+        assert f"from {old} to {new}" in str(raised.value)
+
+
+def test_the_table_has_every_state_and_the_legal_pairs_alone() -> None:
+    assert set(TRANSITIONS) == set(get_args(State)) == {type(state) for state in STATES}
+    assert {(old, new) for old, following in TRANSITIONS.items() for new in following} == LEGAL
+
+
+def test_every_state_leads_to_closed_and_closed_to_none() -> None:
+    assert TRANSITIONS[Closed] == frozenset()
+    assert all(Closed in following for old, following in TRANSITIONS.items() if old is not Closed)
+
+
+@pytest.mark.parametrize(
+    "value", [*STATES, EVENT, OpenEvent("ws://host/", None)], ids=lambda value: type(value).__name__
+)
+def test_states_and_events_are_values_that_cannot_be_changed(value: State | CloseEvent | OpenEvent) -> None:
+    assert value == dataclasses.replace(value)
+    assert hash(value) == hash(dataclasses.replace(value))
+    for field in dataclasses.fields(value):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(value, field.name, None)
+
+
+def test_states_can_be_matched_with_what_they_carry() -> None:
+    found: list[object] = []
+    for state in STATES:
+        match state:
+            case Connecting():
+                found.append("connecting")
+            case Open(OpenEvent(url, protocol, connection)):
+                found.append((url, protocol, connection))
+            case Closing(initiator):
+                found.append(initiator)
+            case Closed(CloseEvent(code, reason)):
+                found.append((code, reason))
+    assert found == ["connecting", ("ws://host/", "chat", 1), "server", (1000, "bye")]
+
+
+def test_a_close_event_says_by_itself_only_what_it_must() -> None:
+    event = CloseEvent(1006, "", "network", was_clean=False)
+    assert (event.cause, event.sent, event.received, event.connection) == (None, None, None, 1)
+    cause = ConnectionException("lost")
+    assert dataclasses.replace(event, cause=cause).cause is cause
