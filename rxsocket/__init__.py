@@ -7,9 +7,10 @@ meet only in ``sync``:
 floor modules
 ===== =================================================================================================================
 7     ``__main__``: the command line
-6     ``demo``: what it shows (extra ``demo``)
-5     ``sync``: a store and a server kept the same; ``hub``: a server to sync with and to chat on (extra ``hub``)
-4     ``socket``: an endpoint, described
+6     ``demo``: what the command shows (extra ``demo``)
+5     ``sync``: a store and a server kept the same; ``hub``: a server to sync with and to chat on (extra ``hub``);
+      ``demo_stage``: where the demo's steps play
+4     ``socket``: an endpoint, described; ``demo_view``: the demo in a terminal, or in plain lines
 3     ``session``: one session's thread, life and streams
 2     ``store``: values that change by handlers; ``connection``: the seam to websocket-client; ``messages``: what a
       session receives, as streams; ``states``: the table of a session's life

@@ -92,12 +92,13 @@ def test_a_missing_extra_is_named(command, missing, monkeypatch, capsys):
     assert f"pip install 'rxsocket[{command}]'" in capsys.readouterr().err
 
 
-def test_the_demo_is_run_and_gives_the_exit_code(monkeypatch):
+@pytest.mark.parametrize(("options", "save"), [([], None), (["--save", "a.svg"], "a.svg")])
+def test_the_demo_is_run_and_gives_the_exit_code(options, save, monkeypatch):
     class Demo:
-        run = staticmethod(lambda: 7)
+        run = staticmethod(lambda path: 7 if path == save else 8)
 
     monkeypatch.setitem(sys.modules, "rxsocket.demo", Demo)
-    assert main(["demo"]) == 7
+    assert main(["demo", *options]) == 7
 
 
 def test_version():
