@@ -9,18 +9,19 @@ here, once.
 from __future__ import annotations
 
 import base64
+import re
 import socket
 import ssl
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from io import BytesIO
 from typing import cast
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit, urlunsplit
 
 from websocket import (
     WebSocket,
     WebSocketAddressException,
-    WebSocketBadStatusException,
     WebSocketConnectionClosedException,
     WebSocketException,
     WebSocketProxyException,
@@ -30,15 +31,16 @@ from websocket import (
 from .errors import CertificateException, ConnectionException, HandshakeException
 from .options import Options
 
-__all__ = ["Connection", "Opening", "check_protocols", "check_url"]
+__all__ = ["Connection", "Opening", "check_protocols", "check_url", "without_login"]
 
 MAX_HANDSHAKE = 1 << 16  # bytes that a server may answer with
 MAX_REDIRECTS = 5
 READ_SIZE = 1 << 16
 WRITE_SIZE = 1 << 18
 
-# RFC 9110, section 5.6.2.
-_TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+_ALPHANUMERIC = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_TOKEN = frozenset("!#$%&'*+-.^_`|~" + _ALPHANUMERIC)  # RFC 9110, section 5.6.2
+_HOST = frozenset("-._" + _ALPHANUMERIC)
 
 
 def check_url(url: str) -> SplitResult:
@@ -51,25 +53,40 @@ def check_url(url: str) -> SplitResult:
         parts = urlsplit(url)
         name = parts.hostname or ""
         host = name if ":" in name else name.encode("idna").decode()
-        problem = _problem(parts, "#" in url)
+        problem = _problem(url, parts, host)
     except ValueError as error:
-        raise ConnectionException(f"the URL {url!r} can't work: {error}") from error
+        raise ConnectionException(f"the URL {without_login(url)!r} can't work: {error}") from error
     if problem:
-        raise ConnectionException(f"the URL {url!r} can't work: {problem}") from ValueError(problem)
+        raise ConnectionException(f"the URL {without_login(url)!r} can't work: {problem}") from ValueError(problem)
     userinfo, at, _ = parts.netloc.rpartition("@")
     netloc = userinfo + at + (f"[{host}]" if ":" in host else host) + (f":{parts.port}" if parts.port else "")
     path = quote(parts.path, safe="/%:@!$&'()*+,;=~")
     return SplitResult(parts.scheme, netloc, path, quote(parts.query, safe="/?%:@!$&'()*+,;=~"), "")
 
 
-def _problem(parts: SplitResult, has_fragment: bool) -> str:  # noqa: FBT001 the one call says what it is
+def _problem(url: str, parts: SplitResult, host: str) -> str:
+    # urlsplit lets go of some of these without a word.
+    if url != url.strip() or any(character < " " or character == "\x7f" for character in url):
+        return "it has a control character, or a space at an end"
     if parts.scheme not in {"ws", "wss"}:
         return f"its scheme is {parts.scheme!r}, and only ws and wss are spoken"
-    if not parts.hostname:
+    if not host:
         return "it has no host"
+    if ":" not in host and not _HOST.issuperset(host):
+        return f"it has the host {host!r}, with a character that no host has"
     if parts.port == 0:  # raises ValueError where it is none at all
         return "it has the port 0"
-    return "it has a fragment, and RFC 6455, section 3, allows none" if has_fragment else ""
+    return "it has a fragment, and RFC 6455, section 3, allows none" if "#" in url else ""
+
+
+def without_login(url: str) -> str:
+    """Return a URL, whether it can work or not, without user and password."""
+    try:
+        _ = urlsplit(url).port
+    except ValueError:
+        # A password with a slash in it, say: its end is not where a valid URL would have it.
+        return re.sub(r"(?s)//.*@", "//", url)
+    return re.sub(r"//[^/?#]*@", "//", url)
 
 
 def check_protocols(protocols: Sequence[str]) -> None:
@@ -84,24 +101,35 @@ def check_protocols(protocols: Sequence[str]) -> None:
 
 
 class _GuardedSocket:
-    """The socket that websocket-client reads a handshake from: with one deadline, and a limit on what is read."""
+    """The socket that websocket-client does a handshake over: with one deadline, and a limit on what is read.
 
-    def __init__(self, sock: socket.socket, deadline: float) -> None:
+    It keeps websocket-client's cookie jar out, which is one for the whole process: a cookie that a server set would be
+    sent by any later connection, and one that can't be parsed would fail the handshake.
+
+    Args:
+        sock: A connected socket.
+        opening: The attempt that it belongs to, which knows the deadline.
+        last: The last header of the request that is ours; behind it come the jar's cookies.
+        answer: Where all that is read is kept.
+    """
+
+    def __init__(self, sock: socket.socket, opening: Opening, last: str, answer: bytearray) -> None:
         self.raw = sock
-        self._deadline = deadline
-        self._budget = MAX_HANDSHAKE
+        self._opening = opening
+        self._last = f"\r\n{last}\r\n".encode()
+        self._answer = answer
+        self._head: BytesIO | None = None
 
     def recv(self, size: int) -> bytes:
-        self._limit_time()
-        data = self.raw.recv(size)
-        self._budget -= len(data)
-        if self._budget < 0:
-            raise ConnectionException(f"the server's answer to the handshake has more than {MAX_HANDSHAKE} bytes")
-        return data
+        if self._head is None:
+            self._head = BytesIO(re.sub(rb"(?im)^set-cookie *:.*\n", b"", self._read_head()))
+        return self._head.read(size) or self._read(size)
 
     def send(self, data: bytes) -> int:
-        self._limit_time()
-        return self.raw.send(data)
+        self.raw.settimeout(self._opening.remaining())
+        own, last, _ = data.partition(self._last)
+        self.raw.sendall(own + last + b"\r\n")
+        return len(data)
 
     def gettimeout(self) -> float | None:
         return self.raw.gettimeout()
@@ -112,19 +140,29 @@ class _GuardedSocket:
     def close(self) -> None:
         self.raw.close()
 
-    def _limit_time(self) -> None:
-        remaining = self._deadline - time.monotonic()
-        if remaining <= 0:
-            raise TimeoutError
-        self.raw.settimeout(remaining)
+    def _read_head(self) -> bytes:
+        # By single bytes, as websocket-client would, too: what follows the head are frames already.
+        while not self._answer.endswith((b"\r\n\r\n", b"\n\n")) and self._read(1):
+            pass
+        return bytes(self._answer)
+
+    def _read(self, size: int) -> bytes:
+        self.raw.settimeout(self._opening.remaining())
+        data = self.raw.recv(size)
+        self._answer += data
+        if len(self._answer) > MAX_HANDSHAKE:
+            raise ConnectionException(f"the server's answer to the handshake has more than {MAX_HANDSHAKE} bytes")
+        return data
 
 
 class _Client(WebSocket):
-    """websocket-client's WebSocket, which shows each socket as soon as it has it."""
+    """websocket-client's WebSocket, which shows each socket as soon as it has it, and keeps what a server answers."""
 
-    def __init__(self, opening: Opening, context: _Context) -> None:
+    def __init__(self, opening: Opening, context: _Context, headers: list[str]) -> None:
         self._opening = opening
+        self._last = headers[-1]
         self._guarded: _GuardedSocket | None = None
+        self.answer = bytearray()
         super().__init__(sslopt={"context": context}, enable_multithread=False)
 
     @property
@@ -138,20 +176,27 @@ class _Client(WebSocket):
 
     @sock.setter
     def sock(self, sock: socket.socket | None) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
-        self._guarded = None if sock is None else self._opening.guard(sock)
+        if sock is None:
+            self._guarded = None
+        else:
+            self._opening.guard(sock)
+            self._guarded = _GuardedSocket(sock, self._opening, self._last, self.answer)
 
 
 class _Context:
     """An SSLContext, as far as websocket-client uses one, which shows the socket before the TLS handshake begins."""
 
-    def __init__(self, opening: Opening, context: ssl.SSLContext) -> None:
+    def __init__(self, opening: Opening, choice: ssl.SSLContext | str | None) -> None:
         self._opening = opening
-        self._context = context
+        self._choice = choice
 
     def wrap_socket(self, sock: socket.socket, *, server_hostname: str, **_: object) -> ssl.SSLSocket:
-        tls = self._context.wrap_socket(sock, server_hostname=server_hostname, do_handshake_on_connect=False)
+        # Only here, since to read the system's authorities takes longer than all else of a ws:// connection.
+        context = _tls_context(self._choice)
+        tls = context.wrap_socket(sock, server_hostname=server_hostname, do_handshake_on_connect=False)
         self._opening.guard(tls)
         try:
+            tls.settimeout(self._opening.remaining())
             tls.do_handshake()
         except OSError:
             tls.close()
@@ -186,16 +231,19 @@ class Opening:
         self._deadline = time.monotonic() + self._options.connect_timeout
         url = self._url
         for _ in range(MAX_REDIRECTS + 1):
-            client = _Client(self, _Context(self, _tls_context(self._options.ssl)))
+            headers = self._headers(url)
+            client = _Client(self, _Context(self, self._options.ssl), headers)
             try:
-                headers = self._handshake(client, url)
-            except ConnectionException:
-                raise
+                self._handshake(client, url, headers)
             except Exception as error:
-                raise _translated(error, url, self._options) from error
+                refusal = _refusal(client.answer, url)
+                if refusal is None and isinstance(error, ConnectionException):
+                    raise
+                raise refusal or _translated(error, url, self._options) from error
+            _, answered, _ = _parsed(client.answer)
             if client.raw is not None:
-                return self._checked(client.raw, url, headers)
-            url = _redirected(url, headers)
+                return self._checked(client.raw, url, answered)
+            url = _redirected(url, answered)
         raise ConnectionException(f"{_show(self._url)} redirected more than {MAX_REDIRECTS} times")
 
     def abort(self) -> None:
@@ -209,23 +257,30 @@ class Opening:
             if self._sock is not None:
                 _shut_down(self._sock)
 
-    def guard(self, sock: socket.socket) -> _GuardedSocket:
+    def guard(self, sock: socket.socket) -> None:
         """Know a socket, so that it can be aborted."""
         with self._lock:
             self._sock = sock
             if self._aborted:
                 _shut_down(sock)
-        return _GuardedSocket(sock, self._deadline)
 
-    def _handshake(self, client: _Client, url: SplitResult) -> dict[str, str]:
-        """Do the opening handshake; return the answer's headers. After a redirect the client has no socket."""
-        cookies = self._own(url, self._options.cookies)
+    def remaining(self) -> float:
+        """Return the seconds that are left; raise a TimeoutError where none are, as a socket would."""
+        seconds = self._deadline - time.monotonic()
+        if seconds <= 0:
+            raise TimeoutError
+        return seconds
+
+    def _handshake(self, client: _Client, url: SplitResult, headers: list[str]) -> None:
+        """Do the opening handshake. After a redirect the client has no socket."""
+        with self._lock:
+            if self._aborted:
+                raise ConnectionException(f"the attempt to connect to {_show(url)} was given up")
         try:
             client.connect(
                 urlunsplit(url._replace(netloc=url.netloc.rpartition("@")[2])),
-                timeout=self._options.connect_timeout,
-                header=self._headers(url),
-                cookie="; ".join(f"{name}={value}" for name, value in cookies.items()) or None,
+                timeout=self.remaining(),
+                header=headers,
                 origin=self._options.origin,
                 suppress_origin=self._options.origin is None,
                 redirect_limit=0,  # websocket-client would refuse one to https://, and send headers to any host
@@ -234,25 +289,29 @@ class Opening:
         except WebSocketException:
             if client.handshake_response is None:  # else it is the redirect
                 raise
-        response = client.handshake_response
-        return {} if response is None else dict(response.headers)
 
     def _headers(self, url: SplitResult) -> list[str]:
-        headers = self._own(url, self._options.headers)
-        given = {name.lower() for name in headers}
-        if "user-agent" not in given:
-            headers["User-Agent"] = "rxsocket"
-        if url.username and "authorization" not in given:
-            login = f"{unquote(url.username)}:{unquote(url.password or '')}"
-            headers["Authorization"] = f"Basic {base64.b64encode(login.encode()).decode()}"
+        headers: dict[str, str] = {}
+        # What was given for one server, another that it redirects to does not get.
+        if _server(url) == _server(self._url):
+            cookies = [f"{name}={value}" for name, value in self._options.cookies.items()]
+            for name, value in self._options.headers.items():
+                if name.lower() == "cookie":  # RFC 6265, section 5.4: there is one such header at the most
+                    cookies.insert(0, value)
+                else:
+                    headers[name] = value
+            if cookies:
+                headers["Cookie"] = "; ".join(cookies)
+            user, password = self._url.username, self._url.password
+            if (user or password) and "authorization" not in {name.lower() for name in headers}:
+                login = f"{unquote(user or '')}:{unquote(password or '')}"
+                headers["Authorization"] = f"Basic {base64.b64encode(login.encode()).decode()}"
         if self._protocols:
             # As a plain header: offered its own way, websocket-client refuses a server that picks none.
             headers["Sec-WebSocket-Protocol"] = ", ".join(self._protocols)
+        if "user-agent" not in {name.lower() for name in headers}:
+            headers["User-Agent"] = "rxsocket"
         return [f"{name}: {value}" for name, value in headers.items()]
-
-    def _own(self, url: SplitResult, secrets: Mapping[str, str]) -> dict[str, str]:
-        """Headers and cookies were given for one host: a redirect to another does not get them."""
-        return dict(secrets) if (url.hostname, url.port) == (self._url.hostname, self._url.port) else {}
 
     def _checked(self, sock: socket.socket, url: SplitResult, headers: dict[str, str]) -> Connection:
         protocol = headers.get("sec-websocket-protocol")
@@ -280,16 +339,36 @@ def _redirected(url: SplitResult, headers: dict[str, str]) -> SplitResult:
     return target
 
 
+def _parsed(answer: bytes | bytearray) -> tuple[str, dict[str, str], bytes]:
+    """Return status line, headers and the body as far as it was read: all empty while the head is not complete."""
+    head, *body = re.split(rb"\r?\n\r?\n", answer, maxsplit=1)
+    if not body:
+        return "", {}, b""
+    line, *fields = re.split(r"\r?\n", head.decode(errors="replace"))
+    headers: dict[str, str] = {}
+    for field in fields:
+        name, _, value = field.partition(":")
+        key = name.strip().lower()
+        # RFC 9110, section 5.3: the values of a header that comes twice are one list.
+        headers[key] = f"{headers[key]}, {value.strip()}" if key in headers else value.strip()
+    return line, headers, bytes(body[0])
+
+
+def _refusal(answer: bytes | bytearray, url: SplitResult) -> HandshakeException | None:
+    """Return the server's refusal, if there is one: also where the body was too large, or did not come."""
+    line, headers, body = _parsed(answer)
+    status = re.match(r"HTTP/[\d.]+ (\d{3})\b", line)
+    if status is None or status[1] == "101":
+        return None
+    text = " ".join(body[:200].decode(errors="replace").split())
+    message = line.partition(" ")[2].strip() + (f": {text}" if text else "")
+    return HandshakeException(f"{_show(url)} refused the handshake: {message}", int(status[1]), headers, body)
+
+
 def _translated(error: Exception, url: SplitResult, options: Options) -> ConnectionException:
     """Say in a sentence, and as one of our own, what websocket-client, or what it uses, raised."""
-    where = _show(url)
+    where = _show(url) + _through(options.proxy)
     match error:
-        case WebSocketBadStatusException():
-            body = error.resp_body or b""
-            text = body[:200].decode(errors="replace").strip()
-            answer = f"{error.status_code} {error.status_message or ''}".strip() + (f": {text}" if text else "")
-            headers = dict(error.resp_headers or {})
-            return HandshakeException(f"{where} refused the handshake: {answer}", error.status_code, headers, body)
         case ssl.SSLCertVerificationError():
             return CertificateException(
                 f"the certificate of {url.hostname} was not accepted: {error.verify_message}. If it is right, pass "
@@ -298,18 +377,28 @@ def _translated(error: Exception, url: SplitResult, options: Options) -> Connect
         case ssl.SSLError():
             problem = f"TLS with {where} failed: {error.reason or error}"
         case WebSocketAddressException():
-            problem = f"the host of {where} could not be found: {error}"
-        case WebSocketTimeoutException() | TimeoutError():
+            problem = f"no connection to {where}: a name could not be found: {error}"
+        case (
+            WebSocketTimeoutException()
+            | TimeoutError()
+            | WebSocketProxyException(__context__=WebSocketTimeoutException())
+        ):
             problem = f"{where} did not answer within connect_timeout={options.connect_timeout:g} s"
         case WebSocketConnectionClosedException():
             problem = f"{where} hung up during the handshake"
         case WebSocketException() if "Python Socks" in str(error):
             problem = "a SOCKS proxy needs the extra socks: pip install 'rxsocket[socks]'"
-        case _ if isinstance(error, WebSocketProxyException) or type(error).__module__.startswith("python_socks"):
-            problem = f"the proxy made no way to {where}: {error}"
+        case WebSocketException() if not isinstance(error, WebSocketProxyException):
+            problem = f"{where} does not answer as RFC 6455, section 4.2.2, wants it: {error}"
         case _:
             problem = f"no connection to {where}: {error}"
     return ConnectionException(problem)
+
+
+def _through(proxy: str | None) -> str:
+    if proxy is None:
+        return ""
+    return " through the environment's proxy" if proxy == "env" else f" through the proxy {_show(urlsplit(proxy))}"
 
 
 class Connection:
@@ -357,12 +446,13 @@ class Connection:
         Raises:
             ConnectionException: The connection is lost.
         """
-        with memoryview(data) as view:
+        # Released, or the traceback of an error would hold them, and with them a bytearray that is to be changed.
+        with memoryview(data) as view, view[:WRITE_SIZE] as piece:
             try:
                 if self._tls is None:
-                    return self._sock.send(view[:WRITE_SIZE])
+                    return self._sock.send(piece)
                 with self._tls:
-                    return self._sock.send(view[:WRITE_SIZE])
+                    return self._sock.send(piece)
             except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
                 return 0
             except OSError as error:
@@ -389,6 +479,11 @@ def _show(url: SplitResult) -> str:
     return urlunsplit(url._replace(netloc=url.netloc.rpartition("@")[2]))
 
 
+def _server(url: SplitResult) -> tuple[str | None, int | None]:
+    """Return what tells a server from others: one that goes over to TLS on the usual ports is the same."""
+    return url.hostname, None if url.port == {"ws": 80, "wss": 443}[url.scheme] else url.port
+
+
 def _tls_context(choice: ssl.SSLContext | str | None) -> ssl.SSLContext:
     if isinstance(choice, ssl.SSLContext):
         return choice
@@ -400,7 +495,8 @@ def _tls_context(choice: ssl.SSLContext | str | None) -> ssl.SSLContext:
 
 def _proxy(options: Options) -> dict[str, object]:
     if options.proxy is None:
-        return {"http_no_proxy": ["*"]}
+        # Without a proxy's name websocket-client would look into the environment; this one is for no host at all.
+        return {"http_proxy_host": "none.invalid", "http_proxy_port": 1, "http_no_proxy": ["*"]}
     if options.proxy == "env":
         return {}
     proxy = urlsplit(options.proxy)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import ssl as _ssl
 from collections.abc import Mapping
-from urllib.parse import urlsplit, urlunsplit
 
-from .connection import check_protocols, check_url
+from .connection import check_protocols, check_url, without_login
 from .options import MIB, Options
 from .session import Session
 
@@ -66,9 +65,7 @@ class Socket:
         return Session(url, self._protocols, self._options, paused=paused)
 
     def __repr__(self) -> str:
-        parts = urlsplit(self._url)
-        shown = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-        return f"<Socket {' '.join((shown, *self._protocols))}>"
+        return f"<Socket {' '.join((without_login(self._url), *self._protocols))}>"
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Socket):
@@ -80,6 +77,8 @@ class Socket:
 
 
 def _join(url: str, sub_url: str) -> str:
+    if not isinstance(sub_url, str):
+        raise TypeError(f"what is appended to a URL is a str, not {type(sub_url).__name__}")
     if not sub_url:
         return url
     base, base_mark, base_query = url.partition("?")

@@ -63,9 +63,9 @@ def test_all_of_them_are_exported() -> None:
 @pytest.mark.parametrize("name", sorted(CLASSES))
 def test_each_says_what_it_is_and_what_it_carries(name: str) -> None:
     kind = CLASSES[name]
-    documentation = kind.__dict__.get("__doc__") or ""
+    documentation = inspect.cleandoc(kind.__dict__.get("__doc__") or "")
     assert documentation
-    attributes = set(re.findall(r"^ {8}(\w+):", documentation, flags=re.MULTILINE))
+    attributes = set(re.findall(r"^ {4}(\w+):", documentation, flags=re.MULTILINE))
     signature = set(inspect.signature(kind.__init__).parameters) if "__init__" in kind.__dict__ else set[str]()
     assert attributes == signature - {"self", "message"}
 

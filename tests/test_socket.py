@@ -1,0 +1,548 @@
+"""Endpoints: how they are described, what of a description reaches the wire, and what is refused at once."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import inspect
+import logging
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from peers import DEADLINE, Peer, Server
+
+from rxsocket.errors import ConnectionException, RxSocketException
+from rxsocket.options import Options
+from rxsocket.session import Session
+from rxsocket.socket import Socket, websocket
+from rxsocket.states import CloseEvent, Connecting, Open, OpenEvent
+
+PASSWORD = "correct horse"  # noqa: S105 it is the tests' own
+ENCODED_PASSWORD = "correct%20horse"  # noqa: S105 it is the tests' own
+
+
+def accept(peer: Peer) -> None:
+    peer.accept()
+    peer.await_word()
+
+
+def accepting(*fields: str) -> Callable[[Peer], None]:
+    def script(peer: Peer) -> None:
+        peer.accept(*fields)
+        peer.await_word()
+
+    return script
+
+
+@contextmanager
+def opened(endpoint: Socket, sub_url: str = "") -> Iterator[Session]:
+    """Connect, and wait until the session is Open."""
+    with endpoint.connect(sub_url) as session:
+        done = threading.Event()
+        session.state.subscribe(lambda state: None if isinstance(state, Connecting) else done.set())
+        assert done.wait(DEADLINE)
+        assert isinstance(session.current_state, Open), session.current_state
+        yield session
+
+
+def end(endpoint: Socket) -> CloseEvent:
+    """Connect, and wait for the session's end."""
+    session = endpoint.connect()
+    events: list[CloseEvent] = []
+    done = threading.Event()
+    session.closes.subscribe(events.append, on_completed=done.set)
+    assert done.wait(DEADLINE)
+    return events[0]
+
+
+def with_login(url: str, userinfo: str) -> str:
+    return url.replace("//", f"//{userinfo}@")
+
+
+def sent(*, userinfo: str = "", **options: Any) -> Mapping[str, str]:
+    """Return the headers with which an endpoint asks."""
+    with Server(accept) as server:
+        with opened(websocket(with_login(server.url, userinfo) if userinfo else server.url, **options)):
+            pass
+        return server.requests[0].headers
+
+
+def session_threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("rxsocket")]
+
+
+# --- the description
+
+
+def test_append_returns_a_new_socket_and_leaves_the_old_one():
+    endpoint = websocket("ws://host/a", "chat", origin="https://o.test")
+    longer = endpoint.append("b")
+    assert longer is not endpoint
+    assert (endpoint.url, longer.url) == ("ws://host/a", "ws://host/a/b")
+    assert longer == websocket("ws://host/a/b", "chat", origin="https://o.test")
+
+
+def test_protocols_returns_a_new_socket_and_leaves_the_old_one():
+    endpoint = websocket("ws://host", "chat.v1", origin="https://o.test")
+    assert endpoint.protocols("chat.v2", "chat.v3") == websocket(
+        "ws://host", "chat.v2", "chat.v3", origin="https://o.test"
+    )
+    assert endpoint.protocols() == websocket("ws://host", origin="https://o.test")
+    assert endpoint == websocket("ws://host", "chat.v1", origin="https://o.test")
+
+
+@pytest.mark.parametrize("name", ["url", "anything"])
+def test_a_socket_can_not_be_changed(name):
+    endpoint = websocket("ws://host")
+    with pytest.raises(AttributeError):
+        setattr(endpoint, name, "ws://other")
+    assert endpoint == websocket("ws://host")
+
+
+def test_a_mapping_that_changes_later_changes_no_socket():
+    headers = {"X-A": "1"}
+    endpoint = websocket("ws://host", headers=headers)
+    headers["X-B"] = "2"
+    assert endpoint == websocket("ws://host", headers={"X-A": "1"})
+
+
+def test_equal_sockets_have_equal_url_protocols_and_options():
+    endpoint = websocket("ws://host", "a", "b", headers={"X": "1"})
+    same = websocket("ws://host", "a", "b", headers={"X": "1"})
+    assert endpoint == same
+    assert hash(endpoint) == hash(same)
+    assert endpoint != websocket("ws://other", "a", "b", headers={"X": "1"})
+    assert endpoint != websocket("ws://host", "b", "a", headers={"X": "1"})
+    assert endpoint != websocket("ws://host", "a", "b", headers={"X": "2"})
+    assert endpoint != "ws://host"
+    assert len({endpoint, same}) == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "part", "joined"),
+    [
+        ("ws://host", "a", "ws://host/a"),
+        ("ws://host/", "a", "ws://host/a"),
+        ("ws://host", "/a", "ws://host/a"),
+        ("ws://host/", "/a", "ws://host/a"),
+        ("ws://host//", "//a", "ws://host/a"),
+        ("ws://host/a", "b/c", "ws://host/a/b/c"),
+        ("ws://host/a/", "/b/c/", "ws://host/a/b/c/"),
+        ("ws://host/a", "", "ws://host/a"),
+        ("ws://host/a/", "", "ws://host/a/"),
+        ("ws://host/a", "/", "ws://host/a/"),
+        ("ws://host/a?t=1", "b", "ws://host/a/b?t=1"),
+        ("ws://host/a/?t=1", "/b", "ws://host/a/b?t=1"),
+        ("ws://host?t=1", "b?u=2", "ws://host/b?t=1&u=2"),
+        ("ws://host/a", "b?u=2", "ws://host/a/b?u=2"),
+        ("ws://host/a?t=1", "?u=2", "ws://host/a?t=1&u=2"),
+        ("ws://host/a", "?u=2", "ws://host/a?u=2"),
+        ("ws://host/a?t=x/", "b?u=/y", "ws://host/a/b?t=x/&u=/y"),
+    ],
+)
+def test_append_joins_with_exactly_one_slash_and_keeps_both_queries(url, part, joined):
+    assert websocket(url).append(part).url == joined
+
+
+@pytest.mark.parametrize(("url", "part", "target"), [("/a/", "/b?u=2", "/a/b?u=2"), ("?t=1", "", "/?t=1")])
+def test_connect_appends_as_append_does(url, part, target):
+    with Server(accept) as server, opened(websocket(server.url + url), part) as session:
+        assert server.requests[0].target == target
+        assert session.url == websocket(server.url + url).append(part).url
+
+
+def test_connect_returns_at_once_in_connecting():
+    with Server(lambda peer: (peer.request(), peer.wait())) as server:
+        session = websocket(server.url, connect_timeout=DEADLINE).connect()
+        states = []
+        session.state.subscribe(states.append)
+        assert states == [Connecting()]
+        assert server.requested.wait(DEADLINE)
+        assert session.current_state == Connecting()
+        assert session.protocol is None
+        session.close()
+
+
+def test_one_socket_connects_as_often_as_asked():
+    with Server(accept) as server:
+        endpoint = websocket(server.url)
+        with opened(endpoint, "a"), opened(endpoint, "b"):
+            assert [request.target for request in server.requests] == ["/a", "/b"]
+
+
+# --- what can't work
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("http://host", "scheme is 'http'"),
+        ("https://host", "scheme is 'https'"),
+        ("ftp://host", "scheme is 'ftp'"),
+        ("host/path", "scheme is ''"),
+        ("//host/path", "scheme is ''"),
+        ("", "scheme is ''"),
+        ("ws:host", "no host"),
+        ("ws://", "no host"),
+        ("ws:///path", "no host"),
+        ("wss://:80/path", "no host"),
+        ("ws://user@/path", "no host"),
+        ("ws://host:port", "port"),
+        ("ws://host:-1", "(?i)port"),
+        ("ws://host:65536", "(?i)port"),
+        ("ws://host:0", "port 0"),
+        ("ws://host/a#part", "fragment"),
+        ("ws://host/a#", "fragment"),
+        ("ws://[::1", "IPv6"),
+        ("ws://[no-address]/", "(?i)address|IPv6"),
+        ("ws://" + "a" * 64 + ".test", "label"),
+        ("ws://a..test", "label"),
+        ("ws://ho st/path", "host"),
+        ("ws://ho\\st/path", "host"),
+        ("ws://host%20/path", "host"),
+        ("ws://host\r\n/path", "control"),
+        ("ws://host/path\r\nX-Header: 1", "control"),
+        ("ws://host/path\n", "control"),
+        ("ws://host/\tpath", "control"),
+        ("ws://host/\0", "control"),
+        ("ws://host/\x7f", "control"),
+        ("ws://us\ner@host/", "control"),
+        (" ws://host/", "space"),
+        ("ws://host/ ", "space"),
+    ],
+)
+def test_a_url_that_can_not_work_is_refused_there_and_then(url, problem):
+    before = session_threads()
+    with pytest.raises(ConnectionException, match=problem) as caught:
+        websocket(url).connect()
+    assert isinstance(caught.value.__cause__, ValueError)
+    assert session_threads() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("", "token"),
+        (" ", "token"),
+        ("chat v1", "token"),
+        ("chat,v1", "token"),
+        ("chät", "token"),
+        ("chat\r\nX: 1", "token"),
+        ('"chat"', "token"),
+        ("chat/1", "token"),
+    ],
+)
+def test_a_sub_protocol_that_is_no_token_is_refused_there_and_then(name, problem):
+    with pytest.raises(ConnectionException, match=problem) as caught:
+        websocket("ws://host", "first", name).connect()
+    assert repr(name) in str(caught.value)
+    assert isinstance(caught.value.__cause__, ValueError)
+
+
+def test_a_sub_protocol_that_is_there_twice_is_refused_there_and_then():
+    with pytest.raises(ConnectionException, match=r"'chat'.*twice") as caught:
+        websocket("ws://host").protocols("chat", "other", "chat").connect()
+    assert isinstance(caught.value.__cause__, ValueError)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: websocket(None),
+        lambda: websocket(b"ws://host"),
+        lambda: websocket(("host", 80)),
+        lambda: websocket("ws://host").append(7),
+        lambda: websocket("ws://host").append(None),
+        lambda: websocket("ws://host").append(b"a"),
+        lambda: websocket("ws://host").connect(7),
+        lambda: websocket("ws://host", 7),
+        lambda: websocket("ws://host").protocols(["a", "b"]),
+    ],
+)
+def test_what_is_no_str_is_a_type_error_that_says_what_is_accepted(call):
+    with pytest.raises(TypeError, match="a str"):
+        call()
+
+
+# --- options
+
+
+def test_every_option_is_passed_on():
+    values: dict[str, Any] = {
+        "headers": {"X-A": "1"},
+        "cookies": {"a": "1"},
+        "origin": "https://o.test",
+        "ssl": ssl.create_default_context(),
+        "proxy": "http://proxy.test:3128",
+        "connect_timeout": 1.5,
+        "send_timeout": 2.5,
+        "close_timeout": 3.5,
+        "max_size": 11,
+        "max_outgoing": 12,
+        "max_held": 13,
+        "max_held_messages": 14,
+    }
+    refused = {"ping_interval": 1.0, "ping_timeout": 1.0, "compression": True, "reconnect": object()}
+    options = {field.name for field in dataclasses.fields(Options)}
+    parameters = {
+        name
+        for name, parameter in inspect.signature(websocket).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY
+    }
+    assert parameters == options == {*values, *refused}
+    assert websocket("ws://host", **values) == Socket("ws://host", (), Options(**values))
+    for name, value in values.items():
+        assert websocket("ws://host", **{name: value}) != websocket("ws://host")
+    for name, value in refused.items():
+        with pytest.raises(NotImplementedError, match=name):
+            websocket("ws://host", **{name: value})
+
+
+def test_the_defaults_are_those_of_the_options():
+    assert websocket("ws://host") == Socket("ws://host", (), Options())
+
+
+@pytest.mark.parametrize(
+    ("options", "kind"),
+    [
+        ({"headers": [("X-A", "1")]}, TypeError),
+        ({"headers": {"X-A": 1}}, TypeError),
+        ({"headers": {b"X-A": "1"}}, TypeError),
+        ({"headers": {"": "1"}}, ValueError),
+        ({"headers": {"X A": "1"}}, ValueError),
+        ({"headers": {"X-A:": "1"}}, ValueError),
+        ({"headers": {"X-A": "1\r\nX-B: 2"}}, ValueError),
+        ({"headers": {"X-A": "ü"}}, ValueError),
+        ({"headers": {"Host": "other"}}, ValueError),
+        ({"headers": {"upgrade": "h2c"}}, ValueError),
+        ({"headers": {"Sec-WebSocket-Protocol": "chat"}}, ValueError),
+        ({"cookies": "a=1"}, TypeError),
+        ({"cookies": {"a": 1}}, TypeError),
+        ({"cookies": {"a": "1; b=2"}}, ValueError),
+        ({"cookies": {"a=b": "1"}}, ValueError),
+        ({"origin": 1}, TypeError),
+        ({"origin": "https://o.test\r\nX: 1"}, ValueError),
+        ({"ssl": False}, TypeError),
+        ({"ssl": b"ca.pem"}, TypeError),
+        ({"proxy": 3128}, TypeError),
+        ({"proxy": "proxy.test:3128"}, ValueError),
+        ({"proxy": "http://proxy.test"}, ValueError),
+        ({"proxy": "ftp://proxy.test:21"}, ValueError),
+        ({"proxy": "http://:3128"}, ValueError),
+        ({"connect_timeout": 0}, ValueError),
+        ({"connect_timeout": -1}, ValueError),
+        ({"connect_timeout": float("nan")}, ValueError),
+        ({"connect_timeout": float("inf")}, ValueError),
+        ({"connect_timeout": "1"}, TypeError),
+        ({"send_timeout": None}, TypeError),
+        ({"close_timeout": True}, TypeError),
+        ({"max_size": 0}, ValueError),
+        ({"max_held": 1.5}, TypeError),
+        ({"max_held_messages": True}, TypeError),
+    ],
+)
+def test_an_option_that_can_not_work_is_refused_by_its_name(options, kind):
+    with pytest.raises(kind, match=next(iter(options))):
+        websocket("ws://host", **options)
+
+
+def test_headers_are_sent_as_given():
+    headers = sent(headers={"X-Api-Key": "a: b; c", "X-Empty": "", "X-Tab": "a\tb"})
+    assert (headers["x-api-key"], headers["x-empty"], headers["x-tab"]) == ("a: b; c", "", "a\tb")
+
+
+def test_cookies_are_sent_in_one_header():
+    assert sent(cookies={"a": "1", "b": "two words"})["cookie"] == "a=1; b=two words"
+
+
+@pytest.mark.parametrize("name", ["Cookie", "cookie"])
+def test_a_cookie_header_and_cookies_are_sent_in_one_header(name):
+    assert sent(headers={name: "a=1"}, cookies={"b": "2"})["cookie"] == "a=1; b=2"
+
+
+def test_nothing_is_sent_that_was_not_asked_for():
+    headers = sent()
+    host = headers.pop("host")
+    assert host.startswith("127.0.0.1:")
+    assert len(base64.b64decode(headers.pop("sec-websocket-key"))) == 16
+    assert headers == {
+        "upgrade": "websocket",
+        "connection": "Upgrade",
+        "sec-websocket-version": "13",
+        "user-agent": "rxsocket",
+    }
+
+
+def test_an_origin_is_sent_if_given():
+    assert sent(origin="https://o.test")["origin"] == "https://o.test"
+
+
+def test_a_given_user_agent_replaces_the_own_one():
+    assert sent(headers={"user-agent": "curl/8"})["user-agent"] == "curl/8"
+
+
+@pytest.mark.parametrize(
+    ("userinfo", "login"),
+    [
+        ("user:secret", "user:secret"),
+        ("us%40er:p%3Aa%2Fss%25", "us@er:p:a/ss%"),
+        ("%C3%BCser:gr%C3%BC%C3%9F", "üser:grüß"),
+        ("user", "user:"),
+        ("user:", "user:"),
+        (":token", ":token"),
+        ("a@b:c@d", "a@b:c@d"),
+    ],
+)
+def test_user_and_password_of_the_url_become_basic_authorization(userinfo, login):
+    headers = sent(userinfo=userinfo)
+    scheme, _, credentials = headers["authorization"].partition(" ")
+    assert scheme == "Basic"
+    assert base64.b64decode(credentials).decode() == login
+    assert userinfo not in headers["host"]
+
+
+@pytest.mark.parametrize("name", ["Authorization", "authorization"])
+def test_an_explicit_authorization_header_wins(name):
+    assert sent(userinfo="user:secret", headers={name: "Bearer 1"})["authorization"] == "Bearer 1"
+
+
+# --- no password is shown
+
+
+def test_no_password_in_repr_url_events_or_log(caplog):
+    caplog.set_level(logging.DEBUG)
+    with Server(accept) as server:
+        endpoint = websocket(with_login(server.url, f"user:{ENCODED_PASSWORD}"), "chat")
+        opens: list[OpenEvent] = []
+        closes: list[CloseEvent] = []
+        errors: list[RxSocketException] = []
+        with opened(endpoint) as session:
+            session.opens.subscribe(opens.append)
+            session.closes.subscribe(closes.append)
+            session.errors.subscribe(errors.append)
+            shown = [repr(session), session.url, repr(endpoint)]
+            assert session.url == server.url
+            assert repr(endpoint) == f"<Socket {server.url} chat>"
+    assert opens
+    assert closes
+    text = "".join((*shown, repr(opens), repr(closes), repr(errors), caplog.text))
+    assert PASSWORD not in text
+    assert ENCODED_PASSWORD not in text
+
+
+def test_no_password_in_what_a_failure_says(caplog):
+    with Server(lambda peer: (peer.request(), peer.respond("403 Forbidden"))) as server:
+        event = end(websocket(with_login(server.url, f"user:{ENCODED_PASSWORD}")))
+    assert server.url in event.reason
+    assert "403" in caplog.text
+    assert PASSWORD not in repr(event) + caplog.text
+    assert ENCODED_PASSWORD not in repr(event) + caplog.text
+
+
+@pytest.mark.parametrize("rest", ["host:0", "host:port", "host/#a", "[::1", "", "host/a b\n", "[no-address]"])
+def test_no_password_in_what_a_url_that_can_not_work_says(rest):
+    endpoint = websocket(f"ws://user:{ENCODED_PASSWORD}@{rest}")
+    with pytest.raises(ConnectionException) as caught:
+        endpoint.connect()
+    assert ENCODED_PASSWORD not in f"{caught.value} {caught.value.__cause__} {endpoint!r}"
+
+
+@pytest.mark.parametrize("proxy", ["http://user:secret@host", "user:secret@host:80", "http://user:secret@host:port"])
+def test_no_password_in_what_a_proxy_that_can_not_work_says(proxy):
+    with pytest.raises(ValueError, match="proxy") as caught:
+        websocket("ws://host", proxy=proxy)
+    assert "secret" not in str(caught.value)
+
+
+def test_no_secret_in_what_a_header_that_can_not_be_sent_says():
+    with pytest.raises(ValueError, match=r"'Authorization'.*'\\n'") as caught:
+        websocket("ws://host", headers={"Authorization": "Bearer secret\n"})
+    assert "secret" not in str(caught.value)
+
+
+def test_the_repr_of_options_shows_no_secret():
+    options = Options(headers={"X": "secret"}, cookies={"a": "secret"}, proxy="http://user:secret@host:80")
+    assert "secret" not in repr(options)
+
+
+# --- sub-protocols and extensions
+
+
+def test_the_sub_protocol_that_the_server_picks_is_the_sessions():
+    with Server(accepting("Sec-WebSocket-Protocol: chat.v2")) as server:
+        with opened(websocket(server.url, "chat.v1", "chat.v2")) as session:
+            assert session.protocol == "chat.v2"
+        assert server.requests[0].headers["sec-websocket-protocol"] == "chat.v1, chat.v2"
+
+
+def test_a_server_may_pick_no_sub_protocol():
+    with Server(accept) as server, opened(websocket(server.url, "chat")) as session:
+        assert session.protocol is None
+
+
+@pytest.mark.parametrize("picked", ["other", "CHAT", "chat, chat2", ""])
+@pytest.mark.parametrize("offered", [("chat", "chat2"), ()])
+def test_a_sub_protocol_that_was_not_offered_is_refused(picked, offered):
+    with Server(accepting(f"Sec-WebSocket-Protocol: {picked}")) as server:
+        event = end(websocket(server.url, *offered))
+    assert isinstance(event.cause, ConnectionException)
+    assert f"sub-protocol {picked!r}" in event.reason
+    assert (event.code, event.initiator, event.was_clean) == (1006, "network", False)
+
+
+def test_an_extension_that_was_not_offered_is_refused():
+    with Server(accepting("Sec-WebSocket-Extensions: permessage-deflate")) as server:
+        event = end(websocket(server.url))
+        assert "sec-websocket-extensions" not in server.requests[0].headers
+    assert isinstance(event.cause, ConnectionException)
+    assert "extension 'permessage-deflate'" in event.reason
+
+
+# --- hosts and paths
+
+
+def test_a_host_may_be_an_ipv6_address():
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("this machine has no ::1")
+    with Server(accept, host="::1") as server, opened(websocket(server.url)) as session:
+        assert session.url == f"ws://[::1]:{server.port}"
+        assert server.requests[0].headers["host"] == f"[::1]:{server.port}"
+
+
+@pytest.mark.parametrize(
+    ("path", "target"),
+    [
+        ("", "/"),
+        ("?", "/"),
+        ("/a b", "/a%20b"),
+        ("/räume/東京", "/r%C3%A4ume/%E6%9D%B1%E4%BA%AC"),
+        ("/a%20b%2Fc", "/a%20b%2Fc"),
+        ("/a;p=1/b:c@d!$&'()*+,=~", "/a;p=1/b:c@d!$&'()*+,=~"),
+        ('/"<>^`{|}', "/%22%3C%3E%5E%60%7B%7C%7D"),
+        ("/?q=a b&r=ü&s=%20", "/?q=a%20b&r=%C3%BC&s=%20"),
+        ("//double//slash", "//double//slash"),
+    ],
+)
+def test_a_path_is_percent_encoded_once(path, target):
+    with Server(accept) as server, opened(websocket(server.url + path)):
+        assert server.requests[0].target == target
+
+
+def test_a_scheme_and_a_host_may_be_upper_case():
+    with Server(accept) as server, opened(websocket(f"WS://LOCALHOST:{server.port}/A")):
+        assert server.requests[0].target == "/A"
+        assert server.requests[0].headers["host"] == f"localhost:{server.port}"
+
+
+def test_a_host_that_is_not_ascii_is_looked_up_as_idna_and_named_when_not_found():
+    event = end(websocket("ws://bücher.invalid/"))
+    assert isinstance(event.cause, ConnectionException)
+    assert "xn--bcher-kva.invalid" in event.reason
+    assert "could not be found" in event.reason
