@@ -36,7 +36,10 @@ __all__ = [
 
 
 class RxSocketException(Exception):
-    """The base of all of rxsocket's own exceptions."""
+    """The base of all of rxsocket's own exceptions. The first of their ``args`` is the message; they can be pickled."""
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
 
 
 class ConnectionException(RxSocketException):
@@ -53,7 +56,7 @@ class HandshakeException(ConnectionException):
     """
 
     def __init__(self, message: str, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        super().__init__(message)
+        super().__init__(message, status, headers, body)
         self.status = status
         self.headers = headers
         self.body = body
@@ -70,8 +73,8 @@ class ProtocolException(RxSocketException):
         code: The close code that was sent for it: 1002, 1007 or 1009.
     """
 
-    def __init__(self, code: int, message: str) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message, code)
         self.code = code
 
 
@@ -91,7 +94,7 @@ class DecodeException(RxSocketException):
     """
 
     def __init__(self, message: str, raw: str | bytes) -> None:
-        super().__init__(message)
+        super().__init__(message, raw)
         self.raw = raw
 
 
@@ -104,7 +107,7 @@ class HoldException(RxSocketException):
     """
 
     def __init__(self, message: str, messages: int, size: int) -> None:
-        super().__init__(message)
+        super().__init__(message, messages, size)
         self.messages = messages
         self.size = size
 
@@ -117,5 +120,8 @@ class SubscriberException(RxSocketException):
     """
 
     def __init__(self, stream: str) -> None:
-        super().__init__(f"a subscriber of {stream} raised; it stays subscribed, and nobody else is affected")
+        super().__init__(stream)
         self.stream = stream
+
+    def __str__(self) -> str:
+        return f"a subscriber of {self.stream} raised; it stays subscribed, and nobody else is affected"

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import codecs
 import os
-from typing import Final, NamedTuple, TypeAlias
+from collections.abc import Callable
+from typing import Final, Generic, NamedTuple, TypeAlias, TypeVar
 
 from .errors import CloseException, ProtocolException
 
@@ -25,6 +26,8 @@ __all__ = [
     "encode_pong",
 ]
 
+S = TypeVar("S", str, bytes)
+
 # Section 11.8: the opcodes.
 CONTINUATION: Final = 0x0
 TEXT: Final = 0x1
@@ -40,6 +43,8 @@ CONTROL: Final = 0x8  # section 5.5: the opcodes of control frames have this bit
 
 MAX_CONTROL_PAYLOAD: Final = 125  # section 5.5
 MAX_REASON: Final = MAX_CONTROL_PAYLOAD - 2
+
+MANY: Final = 1024  # of small pieces of a message are joined to one; of bytes make a large one
 
 # Section 7.4.1.
 NORMAL_CLOSURE: Final = 1000
@@ -82,6 +87,39 @@ def _is_sendable(code: int) -> bool:
     return 3000 <= code < 5000 or (1000 <= code <= 1014 and code not in {1004, NO_STATUS_RECEIVED, ABNORMAL_CLOSURE})  # noqa: PLR2004 the ranges of section 7.4.2
 
 
+class _Pieces(Generic[S]):
+    """The payload of a message, as it comes: of the size of the payload, however small the pieces are.
+
+    A list of them would be many times as large; a buffer that grows would copy large messages over and over.
+    """
+
+    __slots__ = ("_join", "_large", "_small")
+
+    def __init__(self, join: Callable[[list[S]], S]) -> None:
+        self._join: Callable[[list[S]], S] = join
+        self._large: list[S] = []
+        self._small: list[S] = []
+
+    def append(self, piece: S) -> None:
+        if len(piece) >= MANY:
+            self._gather()
+            self._large.append(piece)
+        elif piece:
+            self._small.append(piece)
+            if len(self._small) >= MANY:
+                self._gather()
+
+    def take(self) -> S:
+        self._gather()
+        pieces, self._large = self._large, []
+        return pieces[0] if len(pieces) == 1 else self._join(pieces)
+
+    def _gather(self) -> None:
+        if self._small:
+            self._large.append(self._join(self._small))
+            self._small.clear()
+
+
 class Decoder:
     """Finds the messages and control frames in a stream of bytes.
 
@@ -100,8 +138,8 @@ class Decoder:
         # The data message that is being collected. Its size grows when a frame's header is read, before its payload.
         self._opcode = 0
         self._size = 0
-        self._texts: list[str] = []
-        self._chunks: list[bytes] = []
+        self._texts: _Pieces[str] = _Pieces("".join)
+        self._chunks: _Pieces[bytes] = _Pieces(b"".join)
         self._utf8 = codecs.getincrementaldecoder("utf-8")()
         # The frame of it that is being read.
         self._final = False
@@ -125,7 +163,7 @@ class Decoder:
                 controls.append(error)
             except UnicodeDecodeError as error:  # section 8.1
                 self._ended = True
-                failure = ProtocolException(INVALID_PAYLOAD, f"a text message is not UTF-8: {error.reason}")
+                failure = ProtocolException(f"a text message is not UTF-8: {error.reason}", INVALID_PAYLOAD)
                 failure.__cause__ = error
                 controls.append(failure)
         return messages, controls
@@ -177,7 +215,7 @@ class Decoder:
             length = int.from_bytes(data[position : position + extended], "big")
             # Section 5.2: the minimal number of bytes must be used, and the most significant bit must be 0.
             if length < (126 if extended == 2 else 0x10000) or length >> 63:  # noqa: PLR2004
-                raise ProtocolException(PROTOCOL_ERROR, f"a frame's length {length} is not in its shortest form")
+                raise ProtocolException(f"a frame's length {length} is not in its shortest form", PROTOCOL_ERROR)
         key = data[payload - 4 : payload] if self._masked else b""
         if opcode & CONTROL:
             stop = payload + length
@@ -189,7 +227,7 @@ class Decoder:
         self._size += length
         if self._size > self._max_size:
             raise ProtocolException(
-                MESSAGE_TOO_BIG, f"a message has {self._size} bytes or more, and max_size is {self._max_size}"
+                f"a message has {self._size} bytes or more, and max_size is {self._max_size}", MESSAGE_TOO_BIG
             )
         self._opcode = self._opcode or opcode
         self._final = bool(first & FIN)
@@ -200,22 +238,22 @@ class Decoder:
     def _check_header(self, first: int, second: int) -> None:
         opcode = first & 0x0F
         if first & RESERVED:  # section 5.2: no extension was negotiated that would define them
-            raise ProtocolException(PROTOCOL_ERROR, "a frame has reserved bits set")
+            raise ProtocolException("a frame has reserved bits set", PROTOCOL_ERROR)
         if bool(second & MASKED) is not self._masked:  # section 5.1
-            raise ProtocolException(PROTOCOL_ERROR, f"a frame is {'not ' if self._masked else ''}masked")
+            raise ProtocolException(f"a frame is {'not ' if self._masked else ''}masked", PROTOCOL_ERROR)
         if opcode & CONTROL:
             if opcode > PONG:
-                raise ProtocolException(PROTOCOL_ERROR, f"a frame has the reserved opcode {opcode:#x}")
+                raise ProtocolException(f"a frame has the reserved opcode {opcode:#x}", PROTOCOL_ERROR)
             if not first & FIN:  # section 5.5
-                raise ProtocolException(PROTOCOL_ERROR, "a control frame is fragmented")
+                raise ProtocolException("a control frame is fragmented", PROTOCOL_ERROR)
             if second & 0x7F > MAX_CONTROL_PAYLOAD:  # section 5.5
-                raise ProtocolException(PROTOCOL_ERROR, "a control frame has more than 125 bytes of payload")
+                raise ProtocolException("a control frame has more than 125 bytes of payload", PROTOCOL_ERROR)
         elif opcode > BINARY:
-            raise ProtocolException(PROTOCOL_ERROR, f"a frame has the reserved opcode {opcode:#x}")
+            raise ProtocolException(f"a frame has the reserved opcode {opcode:#x}", PROTOCOL_ERROR)
         elif opcode == CONTINUATION and not self._opcode:  # section 5.4
-            raise ProtocolException(PROTOCOL_ERROR, "a continuation frame has no message to continue")
+            raise ProtocolException("a continuation frame has no message to continue", PROTOCOL_ERROR)
         elif opcode != CONTINUATION and self._opcode:  # section 5.4
-            raise ProtocolException(PROTOCOL_ERROR, "a message begins inside of another that is not finished")
+            raise ProtocolException("a message begins inside of another that is not finished", PROTOCOL_ERROR)
 
     def _collect(self, data: bytes, position: int, messages: list[Message]) -> int:
         """Add to the message what the data has of the current frame's payload; return where that ends."""
@@ -229,24 +267,20 @@ class Decoder:
             chunk = _mask(chunk, key)
         if self._opcode == TEXT:
             # Decoded piece by piece: what is not UTF-8 fails the connection as soon as it arrives (section 8.1).
-            # Nothing is kept of an empty fragment, so that these can't fill the memory past max_size.
-            if text := self._utf8.decode(chunk):
-                self._texts.append(text)
+            self._texts.append(self._utf8.decode(chunk))
             pending, _ = self._utf8.getstate()
             if len(pending) > 1 and pending[0] == 0xED and pending[1] >= 0xA0:  # noqa: PLR2004 U+D800 to U+DFFF
                 # CPython's decoder waits for the third byte of a surrogate before it says that it is none of UTF-8.
                 self._utf8.decode(b"", final=True)
-        elif chunk:
+        else:
             self._chunks.append(chunk)
         if not self._remaining and self._final:
             if self._opcode == TEXT:
                 self._utf8.decode(b"", final=True)
-                messages.append("".join(self._texts))
+                messages.append(self._texts.take())
             else:
-                messages.append(b"".join(self._chunks))
+                messages.append(self._chunks.take())
             self._opcode = self._size = 0
-            self._texts.clear()
-            self._chunks.clear()
         return stop
 
     def _control(self, opcode: int, payload: bytes) -> Control:
@@ -258,10 +292,10 @@ class Decoder:
         if not payload:
             return Close()
         if len(payload) == 1:  # section 5.5.1
-            raise ProtocolException(PROTOCOL_ERROR, "a close frame has half a status code")
+            raise ProtocolException("a close frame has half a status code", PROTOCOL_ERROR)
         code = int.from_bytes(payload[:2], "big")
         if not _is_sendable(code):
-            raise ProtocolException(PROTOCOL_ERROR, f"a close frame has the code {code}, which may not be sent")
+            raise ProtocolException(f"a close frame has the code {code}, which may not be sent", PROTOCOL_ERROR)
         return Close(code, payload[2:].decode())
 
 
@@ -282,8 +316,13 @@ def encode_frame(
         payload: Any number of bytes, one-dimensional.
         final: Whether it is the last frame of its message.
         masked: Whether it is masked, with a key from the system's random source: True for a client's (section 5.1).
+
+    Raises:
+        ValueError: It is a control frame with over 125 bytes of payload (section 5.5).
     """
     length = len(payload)
+    if opcode & CONTROL and length > MAX_CONTROL_PAYLOAD:
+        raise ValueError(f"a control frame has at most {MAX_CONTROL_PAYLOAD} bytes of payload, not {length}")
     first = FIN | opcode if final else opcode
     mask = MASKED if masked else 0
     if length <= 125:  # noqa: PLR2004 section 5.2

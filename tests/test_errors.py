@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import pickle
 import re
 
 import pytest
@@ -78,12 +79,28 @@ def test_what_each_carries_can_be_read_and_its_message_is_its_text() -> None:
         {"server": "x"},
         b"no",
     )
-    protocol = ProtocolException(1009, "too big")
+    protocol = ProtocolException("too big", 1009)
     assert (str(protocol), protocol.code) == ("too big", 1009)
     decode = DecodeException("no name - at `$.name`", b"\xff")
     assert (str(decode), decode.raw) == ("no name - at `$.name`", b"\xff")
     hold = HoldException("let go", 3, 7)
     assert (str(hold), hold.messages, hold.size) == ("let go", 3, 7)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        HandshakeException("refused", 403, {"server": "x"}, b"no"),
+        ProtocolException("too big", 1009),
+        DecodeException("no name", b"\xff"),
+        HoldException("let go", 3, 7),
+        SubscriberException("messages.body"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_each_can_go_to_another_process(error: RxSocketException) -> None:
+    copied = pickle.loads(pickle.dumps(error))  # noqa: S301 our own
+    assert (type(copied), str(copied), vars(copied)) == (type(error), str(error), vars(error))
 
 
 def test_a_subscribers_exception_names_the_stream() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import ctypes
 import os
+import tracemalloc
 from collections.abc import Iterable
 from itertools import pairwise
 from typing import NamedTuple
@@ -498,13 +499,20 @@ def test_max_size_counts_the_bytes_of_a_text() -> None:
 
 
 @pytest.mark.parametrize("opcode", [TEXT, BINARY])
-def test_empty_fragments_without_end_take_no_memory(opcode: int) -> None:
-    decoder = Decoder(10)
+@pytest.mark.parametrize("fragment", [b"", "\u20ac".encode()])
+def test_tiny_fragments_take_little_more_memory_than_what_is_in_them(opcode: int, fragment: bytes) -> None:
+    decoder = Decoder(1_000_000)
     decoder.feed(frame(opcode))
-    for _ in range(100):
-        decoder.feed(frame(0x00) * 100)
-    assert len(decoder._texts) + len(decoder._chunks) == 0
-    assert decoder.feed(frame(0x80, b"end")) == (["end" if opcode == TEXT else b"end"], [])
+    tracemalloc.start()
+    try:
+        for _ in range(200):
+            decoder.feed(frame(0x00, fragment) * 100)
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    whole = fragment * 20_000
+    assert taken < len(whole) + 200_000  # as a list, the fragments would take over a million
+    assert decoder.feed(frame(0x80)) == ([whole.decode() if opcode == TEXT else whole], [])
 
 
 # --- encoding
