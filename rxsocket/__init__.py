@@ -14,7 +14,8 @@ floor modules
 3     ``session``: one session's thread, life and streams
 2     ``store``: values that change by handlers; ``connection``: the seam to websocket-client; ``messages``: what a
       session receives, as streams; ``states``: the table of a session's life
-1     ``history``: of a store; ``resource``: the codec of entities; ``frames``: RFC 6455, without I/O
+1     ``history``: of a store; ``resource``: the codec of entities; ``urls``: which can work;
+      ``frames``: RFC 6455, without I/O
 0     ``errors``; ``lenses``; ``subjects``; ``handlers``: of a store; ``options``: of an endpoint; ``waiting``: for a
       socket; ``chat``: the hub's rooms, without I/O
 ===== =================================================================================================================

@@ -17,7 +17,7 @@ import time
 from collections.abc import Sequence
 from io import BytesIO
 from typing import cast
-from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit, urlunsplit
+from urllib.parse import SplitResult, unquote, urljoin, urlsplit, urlunsplit
 
 from websocket import (
     WebSocket,
@@ -30,74 +30,14 @@ from websocket import (
 
 from .errors import CertificateException, ConnectionException, HandshakeException
 from .options import Options
+from .urls import check_url, show
 
-__all__ = ["Connection", "Opening", "check_protocols", "check_url", "without_login"]
+__all__ = ["Connection", "Opening"]
 
 MAX_HANDSHAKE = 1 << 16  # bytes that a server may answer with
 MAX_REDIRECTS = 5
 READ_SIZE = 1 << 16
 WRITE_SIZE = 1 << 18
-
-_ALPHANUMERIC = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_TOKEN = frozenset("!#$%&'*+-.^_`|~" + _ALPHANUMERIC)  # RFC 9110, section 5.6.2
-_HOST = frozenset("-._" + _ALPHANUMERIC)
-
-
-def check_url(url: str) -> SplitResult:
-    """Return a URL in parts, percent-encoded and with an ASCII host, if a connection to it could work.
-
-    Raises:
-        ConnectionException: It can't; the cause is chained.
-    """
-    try:
-        parts = urlsplit(url)
-        name = parts.hostname or ""
-        host = name if ":" in name else name.encode("idna").decode()
-        problem = _problem(url, parts, host)
-    except ValueError as error:
-        raise ConnectionException(f"the URL {without_login(url)!r} can't work: {error}") from error
-    if problem:
-        raise ConnectionException(f"the URL {without_login(url)!r} can't work: {problem}") from ValueError(problem)
-    userinfo, at, _ = parts.netloc.rpartition("@")
-    netloc = userinfo + at + (f"[{host}]" if ":" in host else host) + (f":{parts.port}" if parts.port else "")
-    path = quote(parts.path, safe="/%:@!$&'()*+,;=~")
-    return SplitResult(parts.scheme, netloc, path, quote(parts.query, safe="/?%:@!$&'()*+,;=~"), "")
-
-
-def _problem(url: str, parts: SplitResult, host: str) -> str:
-    # urlsplit lets go of some of these without a word.
-    if url != url.strip() or any(character < " " or character == "\x7f" for character in url):
-        return "it has a control character, or a space at an end"
-    if parts.scheme not in {"ws", "wss"}:
-        return f"its scheme is {parts.scheme!r}, and only ws and wss are spoken"
-    if not host:
-        return "it has no host"
-    if ":" not in host and not _HOST.issuperset(host):
-        return f"it has the host {host!r}, with a character that no host has"
-    if parts.port == 0:  # raises ValueError where it is none at all
-        return "it has the port 0"
-    return "it has a fragment, and RFC 6455, section 3, allows none" if "#" in url else ""
-
-
-def without_login(url: str) -> str:
-    """Return a URL, whether it can work or not, without user and password."""
-    try:
-        _ = urlsplit(url).port
-    except ValueError:
-        # A password with a slash in it, say: its end is not where a valid URL would have it.
-        return re.sub(r"(?s)//.*@", "//", url)
-    return re.sub(r"//[^/?#]*@", "//", url)
-
-
-def check_protocols(protocols: Sequence[str]) -> None:
-    """Raise a ConnectionException if sub-protocols can't be offered (section 4.1, item 10): each a token, and once."""
-    for protocol in protocols:
-        if not protocol or not _TOKEN.issuperset(protocol):
-            cause = ValueError("it is no token as RFC 6455, section 4.1, wants it: letters, digits and !#$%&'*+-.^_`|~")
-            raise ConnectionException(f"the sub-protocol {protocol!r} can't be offered: {cause}") from cause
-        if protocols.count(protocol) > 1:
-            cause = ValueError("it is there twice")
-            raise ConnectionException(f"the sub-protocol {protocol!r} can't be offered: {cause}") from cause
 
 
 class _GuardedSocket:
@@ -208,7 +148,7 @@ class Opening:
     """One attempt to make a connection, which another thread can abort.
 
     Args:
-        url: As :func:`check_url` returned it.
+        url: As :func:`~rxsocket.urls.check_url` returned it.
         protocols: The sub-protocols to offer.
         options: The endpoint's options.
     """
@@ -244,7 +184,7 @@ class Opening:
             if client.raw is not None:
                 return self._checked(client.raw, url, answered)
             url = _redirected(url, answered)
-        raise ConnectionException(f"{_show(self._url)} redirected more than {MAX_REDIRECTS} times")
+        raise ConnectionException(f"{show(self._url)} redirected more than {MAX_REDIRECTS} times")
 
     def abort(self) -> None:
         """Cut the attempt short, from another thread.
@@ -275,7 +215,7 @@ class Opening:
         """Do the opening handshake. After a redirect the client has no socket."""
         with self._lock:
             if self._aborted:
-                raise ConnectionException(f"the attempt to connect to {_show(url)} was given up")
+                raise ConnectionException(f"the attempt to connect to {show(url)} was given up")
         try:
             client.connect(
                 urlunsplit(url._replace(netloc=url.netloc.rpartition("@")[2])),
@@ -322,20 +262,20 @@ class Opening:
         elif extensions:
             problem = f"uses the extension {extensions!r}, which was not offered"
         else:
-            return Connection(sock, _show(url), protocol, headers)
+            return Connection(sock, show(url), protocol, headers)
         sock.close()
-        raise ConnectionException(f"{_show(url)} {problem}")
+        raise ConnectionException(f"{show(url)} {problem}")
 
 
 def _redirected(url: SplitResult, headers: dict[str, str]) -> SplitResult:
     if "location" not in headers:
-        raise ConnectionException(f"{_show(url)} redirects without saying where to")
+        raise ConnectionException(f"{show(url)} redirects without saying where to")
     base = urlunsplit(url._replace(scheme="https" if url.scheme == "wss" else "http"))
     location = urlsplit(urljoin(base, headers["location"]))
     scheme = {"http": "ws", "https": "wss"}.get(location.scheme, location.scheme)
     target = check_url(urlunsplit(location._replace(scheme=scheme, fragment="")))
     if url.scheme == "wss" and target.scheme == "ws":
-        raise ConnectionException(f"{_show(url)} redirects to {_show(target)}, which gives up TLS: not followed")
+        raise ConnectionException(f"{show(url)} redirects to {show(target)}, which gives up TLS: not followed")
     return target
 
 
@@ -362,12 +302,12 @@ def _refusal(answer: bytes | bytearray, url: SplitResult) -> HandshakeException 
         return None
     text = " ".join(body[:200].decode(errors="replace").split())
     message = line.partition(" ")[2].strip() + (f": {text}" if text else "")
-    return HandshakeException(f"{_show(url)} refused the handshake: {message}", int(status[1]), headers, body)
+    return HandshakeException(f"{show(url)} refused the handshake: {message}", int(status[1]), headers, body)
 
 
 def _translated(error: Exception, url: SplitResult, options: Options) -> ConnectionException:
     """Say in a sentence, and as one of our own, what websocket-client, or what it uses, raised."""
-    where = _show(url) + _through(options.proxy)
+    where = show(url) + _through(options.proxy)
     match error:
         case ssl.SSLCertVerificationError():
             return CertificateException(
@@ -398,7 +338,7 @@ def _translated(error: Exception, url: SplitResult, options: Options) -> Connect
 def _through(proxy: str | None) -> str:
     if proxy is None:
         return ""
-    return " through the environment's proxy" if proxy == "env" else f" through the proxy {_show(urlsplit(proxy))}"
+    return " through the environment's proxy" if proxy == "env" else f" through the proxy {show(urlsplit(proxy))}"
 
 
 class Connection:
@@ -473,10 +413,6 @@ def _shut_down(sock: socket.socket, how: int = socket.SHUT_RDWR) -> None:
         socket.socket.shutdown(sock, how)
     except OSError:
         return  # not connected any more, which is what was wanted
-
-
-def _show(url: SplitResult) -> str:
-    return urlunsplit(url._replace(netloc=url.netloc.rpartition("@")[2]))
 
 
 def _server(url: SplitResult) -> tuple[str | None, int | None]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import ssl as _ssl
 from collections.abc import Mapping
 
-from .connection import check_protocols, check_url, without_login
 from .options import MIB, Options
 from .session import Session
+from .urls import check_protocols, check_url, without_login
 
 __all__ = ["Socket", "websocket"]
 

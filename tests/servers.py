@@ -121,6 +121,11 @@ class EchoServer:
         ) as server:
             self._started.put(f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}")
             await self._stop.wait()
+            # asyncio forgets, without closing it, a connection that it has accepted and not yet begun to serve.
+            self._loop.remove_reader(server.sockets[0])
+            await asyncio.sleep(0)
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.wait(others)
 
     async def _handle(self, client: ServerConnection) -> None:
         path = client.request.path if client.request else ""

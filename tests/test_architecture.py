@@ -34,6 +34,7 @@ FLOORS = {
     "history": 1,
     "resource": 1,
     "frames": 1,
+    "urls": 1,
     "store": 2,
     "connection": 2,
     "messages": 2,
@@ -52,7 +53,7 @@ FLOORS = {
 # Each tower knows nothing of the other; sync, which stands on both, is where they meet.
 TOWERS = (
     {"lenses", "handlers", "history", "store", "resource"},
-    {"options", "waiting", "frames", "connection", "messages", "states", "session", "socket"},
+    {"options", "urls", "waiting", "frames", "connection", "messages", "states", "session", "socket"},
 )
 
 # The imports that lead upward, with the reason.

@@ -729,7 +729,7 @@ def test_while_connecting_there_is_no_protocol_yet(play, connect):
 
 def test_pausing_and_resuming_between_messages_loses_nothing(play, connect):
     texts = [str(number) for number in range(2000)]
-    session = connect(play(lambda wire: (wire.send(*texts), wire.answer_close())), max_held_messages=50)
+    session = connect(play(lambda wire: (wire.send(*texts), wire.answer_close())), max_held_messages=50, paused=True)
     bodies = Seen(session.messages.body)
 
     def pause(text: str) -> None:
@@ -738,7 +738,6 @@ def test_pausing_and_resuming_between_messages_loses_nothing(play, connect):
             paused.put(text)
 
     paused: queue.SimpleQueue[str] = queue.SimpleQueue()
-    session.pause()
     session.messages.body.subscribe(pause)
     session.resume()
     for number in range(7, 2000, 100):
@@ -929,12 +928,12 @@ def unreachable(stack: ExitStack) -> str:
     return f"ws://127.0.0.1:{address[1]}"
 
 
-@pytest.mark.parametrize("host", [stalled_handshake, unreachable])
-def test_a_close_while_connecting_is_quick_and_gives_one_closed(connect, host):
+@pytest.mark.parametrize(("host", "connect_timeout"), [(stalled_handshake, 20), (unreachable, 0.5)])
+def test_a_close_while_connecting_is_quick_and_gives_one_closed(connect, host, connect_timeout):
     with ExitStack() as stack:
-        session = connect(host(stack), connect_timeout=0.8)
+        session = connect(host(stack), connect_timeout=connect_timeout)
         states, errors = Seen(session.state), Seen(session.errors)
-        with within(0.5):
+        with within(0.4):
             session.close(3000, "changed my mind")
             session.close()
         end = Seen(session.closes).one()
@@ -942,6 +941,9 @@ def test_a_close_while_connecting_is_quick_and_gives_one_closed(connect, host):
         assert [type(state) for state in states.all()] == [Connecting, Closed]
         assert errors.all() == []
         assert Seen(session.messages.body).all() == []
+        # The attempt ends, too: the handshake at once, the TCP connection that nobody answers at connect_timeout.
+        session._thread.join(DEADLINE / 2)
+        assert not session._thread.is_alive()
 
 
 def test_a_close_right_after_connect_is_quick(server, connect):
@@ -953,13 +955,13 @@ def test_a_close_right_after_connect_is_quick(server, connect):
         assert close_event(session).initiator == "client"
 
 
-def test_a_close_in_a_subscriber_of_connecting(server, connect):
-    session = connect(server.url)
+def test_a_close_in_a_subscriber_of_connecting(play, connect):
+    session = connect(play(Wire.wait_for_end, upgrade=False))
     states = Seen(session.state)
     session.is_connecting.subscribe(lambda connecting: connecting and session.close(reason="no"))
     end = close_event(session)
     assert (end.reason, end.initiator) == ("no", "client")
-    assert [type(state) for state in states.all()][-1] is Closed
+    assert [type(state) for state in states.all()] == [Connecting, Closed]
 
 
 def test_a_close_after_the_peer_has_gone_does_nothing(play, connect):
@@ -1213,6 +1215,19 @@ def test_a_send_to_a_peer_that_was_lost_raises_sooner_or_later(play, connect):
         fill(session)
     end = close_event(session)
     assert (end.code, end.initiator) == (1006, "network")
+
+
+def test_a_send_that_fails_raises_also_before_the_loss_is_read(play, connect):
+    chunks = [bytes(1000)] * 500
+    session = connect(play(lambda wire: (wire.send(*chunks), wire.reset())), paused=True, max_held=1000)
+    blobs = Seen(session.messages.blob)
+    with pytest.raises(SendException, match=r"the connection to .* is lost") as raised:
+        fill(session)
+    assert isinstance(raised.value.__cause__, ConnectionException)
+    assert isinstance(session.current_state, Open)
+    session.resume()
+    assert set(blobs.all()) == {chunks[0]}  # what the RST did not take along
+    assert close_event(session).initiator == "network"
 
 
 def test_a_peer_that_goes_while_closing_is_1006_that_the_client_began(play, connect):
