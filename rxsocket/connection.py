@@ -271,7 +271,11 @@ def _redirected(url: SplitResult, headers: dict[str, str]) -> SplitResult:
     if "location" not in headers:
         raise ConnectionException(f"{show(url)} redirects without saying where to")
     base = urlunsplit(url._replace(scheme="https" if url.scheme == "wss" else "http"))
-    location = urlsplit(urljoin(base, headers["location"]))
+    try:
+        location = urlsplit(urljoin(base, headers["location"]))
+    except ValueError as error:
+        problem = f"{show(url)} redirects to {headers['location']!r}, which can't work: {error}"
+        raise ConnectionException(problem) from error
     scheme = {"http": "ws", "https": "wss"}.get(location.scheme, location.scheme)
     target = check_url(urlunsplit(location._replace(scheme=scheme, fragment="")))
     if url.scheme == "wss" and target.scheme == "ws":

@@ -27,7 +27,9 @@ def check_url(url: str) -> SplitResult:
         host = name if ":" in name else name.encode("idna").decode()
         problem = _problem(url, parts, host)
     except ValueError as error:
-        raise ConnectionException(f"the URL {without_login(url)!r} can't work: {error}") from error
+        # What it says may quote the password.
+        cause = ValueError("user, password, host or port is not as it must be") if "@" in url else error
+        raise ConnectionException(f"the URL {without_login(url)!r} can't work: {cause}") from cause
     if problem:
         raise ConnectionException(f"the URL {without_login(url)!r} can't work: {problem}") from ValueError(problem)
     userinfo, at, _ = parts.netloc.rpartition("@")
