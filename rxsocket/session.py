@@ -376,21 +376,23 @@ class Session:
     # --- on the session's thread
 
     def _run(self) -> None:
+        cause: RxSocketException | None
         try:
-            connection = self._opening.run()
+            cause = self._live()
         except ConnectionException as error:
-            self._end(CloseEvent(ABNORMAL_CLOSURE, str(error), "network", was_clean=False, cause=error))
-            return
-        with self._changed:
-            self._connection = connection
-            if isinstance(self._state, Connecting):
-                self._enter(Open(OpenEvent(connection.url, connection.protocol)))
-        try:
-            cause = self._serve(connection)
+            cause = error
         except BaseException as error:  # noqa: BLE001 whatever it is (sys.exit() of a subscriber, say), a Closed must come
             cause = ConnectionException(f"{self.url} could not be served any more: {error!r}")
             cause.__cause__ = error
         self._end(self._close_event(cause))
+
+    def _live(self) -> RxSocketException | None:
+        connection = self._opening.run()
+        with self._changed:
+            self._connection = connection
+            if isinstance(self._state, Connecting):
+                self._enter(Open(OpenEvent(connection.url, connection.protocol)))
+        return self._serve(connection)
 
     def _serve(self, connection: Connection) -> RxSocketException | None:
         """Read, deliver and write in turn, until the connection's end; return what ended it without being asked."""

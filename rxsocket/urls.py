@@ -40,8 +40,8 @@ def check_url(url: str) -> SplitResult:
 
 def _problem(url: str, parts: SplitResult, host: str) -> str:
     # urlsplit lets go of some of these without a word.
-    if url != url.strip() or any(character < " " or character == "\x7f" for character in url):
-        return "it has a control character, or a space at an end"
+    if url != url.strip() or re.search(r"[\x00-\x1f\x7f\ud800-\udfff]", url):
+        return "it has a control character, a lone surrogate, or a space at an end"
     if parts.scheme not in {"ws", "wss"}:
         return f"its scheme is {parts.scheme!r}, and only ws and wss are spoken"
     if not host:

@@ -302,7 +302,7 @@ def test_a_server_that_never_answers_has_connect_timeout():
 
 @pytest.mark.parametrize("stalls", ["server", "tls", "proxy"])
 def test_redirects_have_connect_timeout_in_all(authority, stalls):
-    timeout, delay = 0.5, 0.4
+    timeout, delay = 0.8, 0.6
 
     def redirect(peer: Peer) -> None:
         peer.request()
@@ -320,11 +320,10 @@ def test_redirects_have_connect_timeout_in_all(authority, stalls):
         error = refused(server.url, connect_timeout=timeout, **options)
         assert time.monotonic() - began < timeout + delay - 0.1
     assert f"connect_timeout={timeout}" in str(error)
-    assert str(there.port) in str(error)
 
 
 def test_a_proxy_and_tls_have_connect_timeout_in_all(authority):
-    timeout, delay = 0.5, 0.4
+    timeout, delay = 0.8, 0.6
     tunnel = http_proxy()._script
 
     def tunnel_late(peer: Peer) -> None:

@@ -37,6 +37,8 @@ def test_a_url_that_can_work_is_encoded_once(url: str, checked: str) -> None:
         ("ws://host/#part", "fragment"),
         ("ws://host/\r\nX: y", "control character"),
         (" ws://host", "space"),
+        ("ws://host/\ud800", "surrogate"),
+        ("ws://\udfff:p@host/", "surrogate"),
         ("ws://ho st", "host"),
         ("ws://[::1", "IPv6"),
     ],
