@@ -176,6 +176,7 @@ class Session:
             SendException: The session is closing or closed, or could not connect; ``send_timeout`` passed while
                 waiting; or, on the session's thread, over ``max_outgoing`` bytes are on their way out.
             TypeError: The message is of another type.
+            ValueError: The text has a lone surrogate, and so can't be UTF-8.
         """
         frame = encode_message(message)
         if self._on_own_thread():
@@ -462,7 +463,9 @@ class Session:
         sent = None if self._outgoing or self._write_error else self._sent
         initiator: Initiator = self._state.initiator if isinstance(self._state, Closing) else "network"
         if failure is not None:
-            return CloseEvent(failure.code, str(failure), initiator, was_clean=False, cause=failure, sent=sent)
+            # After a close frame of this side no other could be sent for the failure.
+            code = failure.code if self._sent and self._sent.code == failure.code else ABNORMAL_CLOSURE
+            return CloseEvent(code, str(failure), initiator, was_clean=False, cause=failure, sent=sent)
         if received is not None:
             return CloseEvent(
                 received.code, received.reason, initiator, was_clean=sent is not None, sent=sent, received=received

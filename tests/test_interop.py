@@ -13,6 +13,8 @@ from rxsocket.errors import SendException
 from rxsocket.frames import Close
 from rxsocket.states import Closed, Closing, Connecting, Open
 
+LIFE = [Connecting, Open, Closing, Closed]  # or without the first, if it was open before somebody subscribed
+
 
 @pytest.fixture(params=["websockets", "ws"])
 def foreign(request: pytest.FixtureRequest) -> EchoServer | NodeServer:
@@ -27,7 +29,7 @@ def test_texts_come_back_in_order_and_the_states_follow_each_other(foreign, conn
         session.send(text)
     assert bodies.wait(3) == ["echo: one", "echo: two", "echo: grüße, 世界 🎈"]
     session.close()
-    assert [type(state) for state in states.all()] == [Connecting, Open, Closing, Closed]
+    assert [type(state) for state in states.all()] in (LIFE, LIFE[1:])
     assert bodies.all() == bodies.items
 
 
@@ -51,7 +53,7 @@ def test_after_the_server_closed_closes_has_its_reason_and_send_raises(foreign, 
     assert (end.code, end.reason, end.initiator, end.was_clean) == (4001, "the shop is shut", "server", True)
     with pytest.raises(SendException, match=r"the session is closed \(4001 the shop is shut"):
         session.send("too late")
-    assert [type(state) for state in states.all()] == [Connecting, Open, Closing, Closed]
+    assert [type(state) for state in states.all()] in (LIFE, LIFE[1:])
     assert foreign.ends.get(timeout=DEADLINE) == ("/close", 4001, "the shop is shut")
 
 

@@ -929,7 +929,7 @@ def unreachable(stack: ExitStack) -> str:
 
 
 @pytest.mark.parametrize(("host", "connect_timeout"), [(stalled_handshake, 20), (unreachable, 0.5)])
-def test_a_close_while_connecting_is_quick_and_gives_one_closed(connect, host, connect_timeout):
+def test_a_close_while_connecting_is_quick_and_gives_one_closed(connect, caplog, host, connect_timeout):
     with ExitStack() as stack:
         session = connect(host(stack), connect_timeout=connect_timeout)
         states, errors = Seen(session.state), Seen(session.errors)
@@ -944,6 +944,7 @@ def test_a_close_while_connecting_is_quick_and_gives_one_closed(connect, host, c
         # The attempt ends, too: the handshake at once, the TCP connection that nobody answers at connect_timeout.
         session._thread.join(DEADLINE / 2)
         assert not session._thread.is_alive()
+        assert not caplog.records
 
 
 def test_a_close_right_after_connect_is_quick(server, connect):
@@ -1292,6 +1293,21 @@ def test_a_protocol_failure_ends_as_soon_as_the_peer_ends_the_connection(play, c
     session = connect(play(script), close_timeout=5)
     with within(0.9):
         assert close_event(session).code == 1002
+
+
+def test_a_protocol_failure_after_the_own_close_frame_can_send_no_other_code(play, connect):
+    def script(wire: Wire) -> None:
+        assert wire.close_frame() == Close(1000, "done")
+        wire.raw(b"\xff\xff")
+        wire.sock.shutdown(socket.SHUT_WR)
+        wire.frames()
+
+    session = connect(play(script))
+    Seen(session.opens).wait()
+    session.close(reason="done")
+    end = close_event(session)
+    assert (end.code, end.initiator, end.was_clean, end.sent) == (1006, "client", False, Close(1000, "done"))
+    assert isinstance(end.cause, ProtocolException)
 
 
 # --- many lives
