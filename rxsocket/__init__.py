@@ -6,16 +6,17 @@ meet only in ``sync``:
 ===== =================================================================================================================
 floor modules
 ===== =================================================================================================================
-7     ``__main__``: the command line
-6     ``demo``: what the command shows (extra ``demo``)
-5     ``sync``: a store and a server kept the same; ``hub``: a server to sync with and to chat on (extra ``hub``);
+8     ``__main__``: the command line
+7     ``demo``: what the command shows (extra ``demo``)
+6     ``sync``: a store and a server kept the same; ``hub``: a server to sync with and to chat on (extra ``hub``);
       ``demo_stage``: where the demo's steps play
-4     ``socket``: an endpoint, described; ``demo_view``: the demo in a terminal, or in plain lines
-3     ``session``: one session's thread, life and streams
+5     ``socket``: an endpoint, described; ``demo_view``: the demo in a terminal, or in plain lines
+4     ``session``: one session's thread
+3     ``lifecycle``: where a session stands, as streams; ``outgoing``: what is on its way out of one
 2     ``store``: values that change by handlers; ``connection``: the seam to websocket-client; ``messages``: what a
       session receives, as streams; ``states``: the table of a session's life
-1     ``history``: of a store; ``resource``: the codec of entities; ``urls``: which can work;
-      ``frames``: RFC 6455, without I/O
+1     ``history``: of a store; ``resource``: the codec of entities; ``urls``: which can work; ``frames``: RFC 6455,
+      without I/O
 0     ``errors``; ``lenses``; ``subjects``; ``handlers``: of a store; ``options``: of an endpoint; ``waiting``: for a
       socket; ``chat``: the hub's rooms, without I/O
 ===== =================================================================================================================

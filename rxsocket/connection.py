@@ -67,7 +67,7 @@ class _GuardedSocket:
 
     def send(self, data: bytes) -> int:
         self.raw.settimeout(self._opening.remaining())
-        own, last, _ = data.partition(self._last)
+        own, last, _ = data.rpartition(self._last)
         self.raw.sendall(own + last + b"\r\n")
         return len(data)
 
@@ -163,7 +163,7 @@ class Opening:
         self._aborted = False  # under _lock
 
     def run(self) -> Connection:
-        """Make the connection; takes up to ``connect_timeout``, and that again for each further address of the host.
+        """Make the connection, in ``connect_timeout``; see :func:`rxsocket.websocket` for what is not counted.
 
         Raises:
             ConnectionException: It could not be made.
@@ -346,7 +346,7 @@ def _through(proxy: str | None) -> str:
 
 
 class Connection:
-    """An open connection: a socket that never blocks. One thread reads, any may write, with :attr:`lock` held.
+    """An open connection: a socket that never blocks. One thread reads; those that write take turns by a lock of theirs.
 
     Args:
         sock: A connected socket, at the first byte after the handshake.

@@ -115,6 +115,8 @@ class HoldException(RxSocketException):
 class SubscriberException(RxSocketException):
     """A subscriber raised; ``__cause__`` is what it raised.
 
+    It stays subscribed if it was its own function that raised; an operator that raises ends what is behind it.
+
     Attributes:
         stream: The stream that it had subscribed to, such as ``"messages.body"``.
     """
@@ -124,4 +126,7 @@ class SubscriberException(RxSocketException):
         self.stream = stream
 
     def __str__(self) -> str:
-        return f"a subscriber of {self.stream} raised; it stays subscribed, and nobody else is affected"
+        return (
+            f"a subscriber of {self.stream} raised, and nobody else is affected. If it was one of its operators that "
+            f"raised, it has ended: subscribe again"
+        )

@@ -7,12 +7,11 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
-from functools import cached_property, partial
+from functools import partial
 from types import TracebackType
-from typing import Self, cast
+from typing import NoReturn, Self
 from urllib.parse import SplitResult
 
-import reactivex.operators as ops
 from reactivex import Observable
 
 from .connection import Connection, Opening
@@ -30,17 +29,19 @@ from .frames import (
     encode_message,
     encode_pong,
 )
+from .lifecycle import Lifecycle
 from .messages import Messages
 from .options import Options
-from .states import Closed, CloseEvent, Closing, Connecting, Initiator, Open, OpenEvent, State, transition
-from .subjects import BehaviorSubject, SerialQueue, Subject, guarded
+from .outgoing import Outgoing
+from .states import Closed, CloseEvent, Closing, Connecting, Initiator, Open, OpenEvent
+from .subjects import SerialQueue, Subject
+from .urls import show
 from .waiting import Waiter
 
 __all__ = ["Session"]
 
 logger = logging.getLogger("rxsocket")
 
-HIGH_WATER = 1 << 20  # bytes in the outgoing buffer at which other threads' sends wait
 LINGER_SECONDS = 1.0  # for the peer to end the TCP connection after the closing handshake (section 7.1.1)
 CUT_SECONDS = 0.1  # for the session's thread to cut the connection by itself at a close's deadline
 EXIT_SECONDS = 0.8  # for all sessions together to close at the interpreter's exit
@@ -49,11 +50,16 @@ _open_sessions: set[Session] = set()  # under _open_sessions_lock
 _open_sessions_lock = threading.Lock()
 
 
-class Session:
+class _SessionThread(threading.Thread):
+    """The thread of some session. It waits for no session's peer to read, or two that send by each other would stop."""
+
+
+class Session(Lifecycle):
     """A connection to a server and what it says, from Connecting to Closed.
 
-    Made by :meth:`rxsocket.Socket.connect`. A thread of its own connects, reads, and calls the subscribers of all its
-    streams. As a context manager it closes at the end of the block.
+    Made by :meth:`rxsocket.Socket.connect`. A thread of its own connects, reads, and calls the subscribers of its
+    streams. On another thread come only the current value, for who subscribes; the end, if that thread has given up the
+    attempt to connect; and errors, if that thread found them. As a context manager it closes at the end of the block.
 
     Attributes:
         messages: What the server sends. Completes after the last message.
@@ -65,24 +71,17 @@ class Session:
     """
 
     def __init__(self, url: SplitResult, protocols: Sequence[str], options: Options, *, paused: bool) -> None:
+        super().__init__(self._report_subscriber)
         self._options = options
         self._opening = Opening(url, protocols, options)
-        self._url = url._replace(netloc=url.netloc.rpartition("@")[2]).geturl()
-
-        # Guards all that is marked so, and tells of its changes. Never held while a subscriber is called.
-        self._changed = threading.Condition(threading.Lock())
-        self._state: State = Connecting()  # under _changed
+        self._url = show(url)
         self._connection: Connection | None = None  # written once, under _changed, by the session's thread
-        self._outgoing = bytearray()  # under _changed
-        self._write_error: ConnectionException | None = None  # under _changed: nothing can be written any more
+        self._outgoing = Outgoing(options.max_outgoing)  # under _changed
         self._deadline: float | None = None  # under _changed: until when a closing may take; monotonic seconds
         self._sent: Close | None = None  # under _changed: the close frame in or past the outgoing buffer
         self._received: Close | None = None  # the session's thread alone
         self._failure: ProtocolException | None = None  # the session's thread alone
 
-        # State events are put under _changed, so in the order of the transitions, and drained without it.
-        self._events = SerialQueue()
-        self._states: BehaviorSubject[State] = BehaviorSubject(self._state, "state", self._report_subscriber)
         self._reports = SerialQueue()
         self._waiter = Waiter()
         self._errors: Subject[RxSocketException] = Subject("errors", _log_subscriber)
@@ -98,55 +97,12 @@ class Session:
 
         self._ended = threading.Event()  # set after the last event was delivered
         # A daemon: a script that ends is not kept alive by a feed. At exit the sessions still open close first.
-        self._thread = threading.Thread(target=self._run, name=f"rxsocket {self._url}", daemon=True)
+        self._thread = _SessionThread(target=self._run, name=f"rxsocket {self._url}", daemon=True)
         with _open_sessions_lock:
             _open_sessions.add(self)
         self._thread.start()
 
     # --- what it tells
-
-    @cached_property
-    def state(self) -> Observable[State]:
-        """The state, as a stream that begins with the current one and completes at Closed."""
-        return self._states.pipe(guarded("state", self._report_subscriber))
-
-    @property
-    def current_state(self) -> State:
-        """The state now."""
-        return self._state
-
-    @cached_property
-    def is_connecting(self) -> Observable[bool]:
-        """Whether the state is Connecting, now and at each change."""
-        return self._is(Connecting)
-
-    @cached_property
-    def is_open(self) -> Observable[bool]:
-        """Whether the state is Open, now and at each change."""
-        return self._is(Open)
-
-    @cached_property
-    def is_closed(self) -> Observable[bool]:
-        """Whether the state is Closed, now and at each change."""
-        return self._is(Closed)
-
-    @cached_property
-    def opens(self) -> Observable[OpenEvent]:
-        """The event of the opening; who subscribes while it is open gets it at once."""
-        return self._states.pipe(
-            ops.filter(lambda state: isinstance(state, Open)),
-            ops.map(lambda state: cast("Open", state).event),
-            guarded("opens", self._report_subscriber),
-        )
-
-    @cached_property
-    def closes(self) -> Observable[CloseEvent]:
-        """The event of the end; who subscribes after it gets it at once. ``closes.run()`` waits for it."""
-        return self._states.pipe(
-            ops.filter(lambda state: isinstance(state, Closed)),
-            ops.map(lambda state: cast("Closed", state).event),
-            guarded("closes", self._report_subscriber),
-        )
 
     @property
     def url(self) -> str:
@@ -168,34 +124,27 @@ class Session:
     def send(self, message: str | bytes | bytearray | memoryview) -> None:
         """Send a text (str), or a binary message (bytes, bytearray, memoryview).
 
-        May be called from any thread: a message is sent whole, and each thread's in order. On the session's own
-        thread, so in a subscriber, it never waits. Elsewhere it waits while Connecting, and while over 1 MiB is on its
-        way out. That it returns says that the message is on its way, not that it has arrived.
+        May be called from any thread: a message is sent whole, and each thread's in order. It waits while Connecting,
+        and while over 1 MiB is on its way out; for the latter not on the thread of any session, so in a subscriber.
+        That it returns says that the message is on its way, not that it has arrived.
 
         Raises:
             SendException: The session is closing or closed, or could not connect; ``send_timeout`` passed while
-                waiting; or, on the session's thread, over ``max_outgoing`` bytes are on their way out.
+                waiting; or, on the thread of a session, over ``max_outgoing`` bytes are on their way out.
             TypeError: The message is of another type.
             ValueError: The text has a lone surrogate, and so can't be UTF-8.
         """
         frame = encode_message(message)
-        if self._on_own_thread():
-            with self._changed:
-                refusal = self._refusal()
-                if refusal is None and len(self._outgoing) + len(frame) > self._options.max_outgoing:
-                    refusal = f"over max_outgoing={self._options.max_outgoing} bytes would wait for the peer to read"
-                self._append(frame, refusal)
-            return
         with self._changed:
-            has_room = self._changed.wait_for(self._need_not_wait, self._options.send_timeout)
-            refusal = self._refusal()
-            if refusal is None and not has_room:
-                problem = "still connecting" if isinstance(self._state, Connecting) else "the peer does not read"
-                refusal = f"{problem} after send_timeout={self._options.send_timeout:g} s"
-            self._append(frame, refusal)
+            refusal = self._await_room(frame) or self._refusal()
+            if refusal is not None:
+                self._refuse(refusal)
+            self._outgoing.append(frame)
+            if self._on_own_thread():
+                return  # what a batch of messages produces is written at its end
             self._write()
-            if self._write_error is not None:
-                self._append(b"", self._refusal())
+            if self._outgoing.error is not None:
+                self._refuse(str(self._outgoing.error))
             pending = bool(self._outgoing)
         if pending:
             self._waiter.wake()
@@ -204,8 +153,9 @@ class Session:
         """Close the session: what was sent goes out first, then the close frame; then the peer's is awaited.
 
         From any thread, in any state, any number of times; only the first has an effect. While Connecting the attempt
-        is given up. It returns when the session is Closed, after at most ``close_timeout``; on the session's own
-        thread, so in a subscriber, at once.
+        is given up. It returns when the session is Closed, or shortly after ``close_timeout``, when the connection has
+        been cut: if a subscriber holds the session's thread up, it is Closed once that returns. On the thread of any
+        session, so in a subscriber, it returns at once.
 
         Args:
             code: 1000, or 3000 to 4999 for your own; or another that RFC 6455, section 7.4, lets an endpoint send.
@@ -215,12 +165,10 @@ class Session:
             CloseException: The code or the reason may not be sent. The session is as it was.
             TypeError: The code is no int, or the reason no str. The session is as it was.
         """
-        if isinstance(code, bool) or not isinstance(code, int):
-            raise TypeError(f"a close code is an int, not {type(code).__name__}")
-        if not isinstance(reason, str):
-            raise TypeError(f"a close reason is a str, not {type(reason).__name__}")
         self._begin_close(Close(code, reason))
-        if not self._on_own_thread() and not self._ended.wait(self._options.close_timeout + CUT_SECONDS):
+        if isinstance(threading.current_thread(), _SessionThread):
+            return
+        if not self._ended.wait(self._options.close_timeout + CUT_SECONDS):
             # The session's thread is held up by a subscriber: the connection ends all the same.
             connection = self._connection
             if connection is not None:
@@ -250,7 +198,7 @@ class Session:
         self.messages.resume()
 
     def report(self, error: RxSocketException) -> None:
-        """Log an error, and deliver it to the subscribers of :attr:`errors`, on this thread."""
+        """Log an error, and deliver it to the subscribers of :attr:`errors`. From any thread."""
         logger.warning(
             "%s: %s", self.url, error, exc_info=error.__cause__ if isinstance(error, SubscriberException) else None
         )
@@ -266,24 +214,28 @@ class Session:
 
     # --- on any thread
 
-    def _is(self, kind: type[State]) -> Observable[bool]:
-        def is_kind(state: State) -> bool:
-            return isinstance(state, kind)
-
-        kinds: Observable[bool] = self._states.pipe(ops.map(is_kind))
-        return kinds.pipe(
-            ops.distinct_until_changed(),
-            guarded(f"is_{kind.__name__.lower()}", self._report_subscriber),
-        )
-
     def _on_own_thread(self) -> bool:
         return threading.current_thread() is self._thread
 
-    def _need_not_wait(self) -> bool:
-        """Whether a message could be written now, or never. Under _changed."""
-        if isinstance(self._state, Open):
-            return self._write_error is not None or len(self._outgoing) <= HIGH_WATER
-        return not isinstance(self._state, Connecting)
+    def _await_room(self, frame: bytes) -> str | None:
+        """Wait until a frame may join what is on its way out; return why not, if it may not in time. Under _changed."""
+
+        def settled() -> bool:
+            return not isinstance(self._state, Connecting)
+
+        def has_room() -> bool:
+            return self._refusal() is not None or self._outgoing.has_room
+
+        seconds = self._options.send_timeout
+        end = time.monotonic() + seconds
+        if not self._changed.wait_for(settled, seconds):
+            return f"still connecting after send_timeout={seconds:g} s"
+        if not isinstance(threading.current_thread(), _SessionThread):
+            if not self._changed.wait_for(has_room, end - time.monotonic()):
+                return f"the peer does not read after send_timeout={seconds:g} s"
+        elif not self._outgoing.takes(frame):
+            return f"over max_outgoing={self._options.max_outgoing} bytes would wait for the peer to read"
+        return None
 
     def _refusal(self) -> str | None:
         """Why no message can be sent any more, if none can. Under _changed."""
@@ -293,24 +245,15 @@ class Session:
             case Closing():
                 return "the session is closing"
             case _:
-                return None if self._write_error is None else str(self._write_error)
+                return None if self._outgoing.error is None else str(self._outgoing.error)
 
-    def _append(self, frame: bytes, refusal: str | None) -> None:
-        """Put a frame into the outgoing buffer, or raise a SendException with the refusal. Under _changed."""
-        if refusal is not None:
-            raise SendException(f"the message was not sent: {refusal}") from self._write_error
-        self._outgoing += frame
+    def _refuse(self, refusal: str) -> NoReturn:
+        raise SendException(f"the message was not sent: {refusal}") from self._outgoing.error
 
     def _report_subscriber(self, stream: str, error: Exception) -> None:
         failure = SubscriberException(stream)
         failure.__cause__ = error
         self.report(failure)
-
-    def _enter(self, state: State) -> None:
-        """Make a transition. Under _changed; :meth:`SerialQueue.drain` of the events is due after that."""
-        self._state = transition(self._state, state)
-        self._events.put(partial(self._states.on_next, state))
-        self._changed.notify_all()
 
     def _begin_close(self, close: Close) -> None:
         frame = encode_close(close)
@@ -336,7 +279,7 @@ class Session:
         """Make the transition to Closing, with a close frame behind what is on its way out. Under _changed."""
         self._enter(Closing(initiator))
         self._sent = close
-        self._outgoing += frame
+        self._outgoing.append(frame)
         self._limit_closing(self._options.close_timeout)
 
     def _limit_closing(self, seconds: float) -> None:
@@ -345,21 +288,11 @@ class Session:
         self._deadline = deadline if self._deadline is None else min(self._deadline, deadline)
 
     def _write(self) -> None:
-        """Give the socket what it takes of the outgoing buffer. Under _changed."""
-        connection = self._connection
-        if connection is None or not self._outgoing:
-            return
-        full = len(self._outgoing) > HIGH_WATER
-        try:
-            while self._outgoing and (taken := connection.send(self._outgoing)):
-                del self._outgoing[:taken]
-        except ConnectionException as error:
-            # What the peer sent before may still be there to be read, so the reader finds the end by itself.
-            self._write_error = error
-            self._outgoing.clear()
-            self._changed.notify_all()
-        if full and len(self._outgoing) <= HIGH_WATER:
-            self._changed.notify_all()
+        """Give the socket what it takes of what is on its way out. Under _changed."""
+        if self._connection is not None and self._outgoing:
+            self._outgoing.write(self._connection)
+            if self._outgoing.has_room:
+                self._changed.notify_all()
 
     def _finish(self, event: CloseEvent) -> None:
         """Tell of the end. By who made the transition to Closed."""
@@ -385,14 +318,14 @@ class Session:
         except BaseException as error:  # noqa: BLE001 whatever it is (sys.exit() of a subscriber, say), a Closed must come
             cause = ConnectionException(f"{self.url} could not be served any more: {error!r}")
             cause.__cause__ = error
-        self._end(self._close_event(cause))
+        self._end(cause)
 
     def _live(self) -> RxSocketException | None:
         connection = self._opening.run()
         with self._changed:
             self._connection = connection
             if isinstance(self._state, Connecting):
-                self._enter(Open(OpenEvent(connection.url, connection.protocol)))
+                self._enter(Open(OpenEvent(connection.url, connection.protocol, headers=connection.headers)))
         return self._serve(connection)
 
     def _serve(self, connection: Connection) -> RxSocketException | None:
@@ -453,14 +386,16 @@ class Session:
     def _answer(self, ping: Ping) -> None:
         with self._changed:
             # A peer that pings and never reads has no claim on memory; section 5.5.3: not every ping must be answered.
-            if isinstance(self._state, Open) and len(self._outgoing) <= self._options.max_outgoing:
-                self._outgoing += encode_pong(ping.payload)
+            frame = encode_pong(ping.payload)
+            if isinstance(self._state, Open) and self._outgoing.takes(frame):
+                self._outgoing.append(frame)
                 self._write()
 
     def _close_event(self, cause: RxSocketException | None) -> CloseEvent:
+        """Say how the connection ended. Under _changed."""
         received, failure = self._received, self._failure
         # The close frame is the last to go: what is still there, or could not go, is it, or stands before it.
-        sent = None if self._outgoing or self._write_error else self._sent
+        sent = None if self._outgoing or self._outgoing.error else self._sent
         initiator: Initiator = self._state.initiator if isinstance(self._state, Closing) else "network"
         if failure is not None:
             # After a close frame of this side no other could be sent for the failure.
@@ -472,17 +407,17 @@ class Session:
             )
         return CloseEvent(ABNORMAL_CLOSURE, str(cause or ""), initiator, was_clean=False, cause=cause, sent=sent)
 
-    def _end(self, event: CloseEvent) -> None:
+    def _end(self, cause: RxSocketException | None) -> None:
         """Close the connection, and be Closed, unless another thread has given up the attempt to connect."""
         with self._changed:
+            event = None if isinstance(self._state, Closed) else self._close_event(cause)
             if self._connection is not None:
                 self._connection.close()
             self._outgoing.clear()
-            given_up = isinstance(self._state, Closed)
-            if not given_up:
+            if event is not None:
                 self._enter(Closed(event))
         self._waiter.close()
-        if not given_up:
+        if event is not None:
             self._finish(event)
 
 

@@ -123,8 +123,8 @@ def websocket(
         proxy: None for none, whatever the environment says; ``"env"`` for what ``http_proxy``, ``https_proxy`` and
             ``no_proxy`` say; or a URL, with user and password where needed: ``http://host:3128`` (CONNECT),
             ``socks5://``, ``socks5h://`` (which looks the name up), ``socks4://`` or ``socks4a://`` (extra ``socks``).
-        connect_timeout: Seconds for the connection and its handshake (and again for each further address of the
-            host that has to be tried).
+        connect_timeout: Seconds for the connection and its handshake. The lookup of the host's name is not counted,
+            and each further address of the host has them again, if one refuses.
         send_timeout: Seconds that :meth:`Session.send <rxsocket.Session.send>` may wait, off the session's thread.
         close_timeout: Seconds for all steps of a close; then the connection is cut.
         ping_interval: Without behaviour in this version: None.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
 from .errors import RxSocketException
@@ -33,11 +34,13 @@ class OpenEvent:
         url: Where it leads, after redirects, without user and password.
         protocol: The sub-protocol that the server picked; None where it picked none.
         connection: The connection's number in its session, from 1.
+        headers: The headers of the server's answer, names in lower case.
     """
 
     url: str
     protocol: str | None
     connection: int = 1
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,8 @@ from rxsocket.frames import (
     encode_ping,
     encode_pong,
 )
-from rxsocket.session import HIGH_WATER, Session
+from rxsocket.outgoing import HIGH_WATER
+from rxsocket.session import Session
 from rxsocket.socket import websocket
 from rxsocket.states import Closed, CloseEvent, Closing, Connecting, Open, OpenEvent
 
@@ -65,15 +66,14 @@ def is_open(session: Session) -> OpenEvent:
 def waits_to_send(session: Session) -> threading.Event:
     """Return an event that is set when another thread's send waits, with the session's lock held until it does."""
     waits = threading.Event()
-    need_not_wait = session._need_not_wait
+    wait_for = session._changed.wait_for
 
-    def watched() -> bool:
-        if need_not_wait():
-            return True
-        waits.set()
-        return False
+    def watched(settled: Callable[[], bool], timeout: float | None = None) -> bool:
+        if not settled():
+            waits.set()
+        return wait_for(settled, timeout)
 
-    session._need_not_wait = watched
+    session._changed.wait_for = watched
     return waits
 
 
@@ -485,6 +485,31 @@ def test_a_send_that_waits_for_the_peer_raises_when_the_session_is_closed(play, 
             filling.result(DEADLINE)
 
 
+def test_two_sessions_that_send_what_the_other_receives_do_not_stop_each_other(play, connect):
+    # More than the sockets' buffers and 1 MiB beside them can hold, both ways, before either peer reads.
+    count, size = 64, 1 << 17
+
+    def script(wire: Wire) -> None:
+        writer = threading.Thread(target=lambda: wire.send(*[bytes(size)] * count))
+        writer.start()
+        writer.join()
+        for _ in range(count):
+            found = wire.next()
+            assert isinstance(found, bytes)
+            assert len(found) == size
+        done.release()
+        wire.frames()
+
+    done = threading.Semaphore(0)
+    one, other = connect(play(script), paused=True), connect(play(script), paused=True)
+    one.messages.blob.subscribe(other.send)
+    other.messages.blob.subscribe(one.send)
+    one.resume()
+    other.resume()
+    assert done.acquire(timeout=DEADLINE)
+    assert done.acquire(timeout=DEADLINE)
+
+
 def test_a_send_in_a_subscriber_raises_beyond_max_outgoing_and_the_session_goes_on(play, connect):
     def script(wire: Wire) -> None:
         wire.send("go")
@@ -669,6 +694,7 @@ def test_a_late_subscriber_gets_what_holds_now(server, connect):
     opened = is_open(session)
     assert Seen(session.opens).wait() == [opened]
     assert opened == OpenEvent(f"{server.url}", None, 1)
+    assert "websockets" in opened.headers["server"]
     assert Seen(session.state).wait() == [Open(opened)]
     assert [Seen(view).wait() for view in (session.is_connecting, session.is_open, session.is_closed)] == [
         [False],
