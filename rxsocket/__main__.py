@@ -6,12 +6,9 @@ import argparse
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from importlib.metadata import version
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import TextIO
+from typing import TextIO
 
 __all__ = ["main"]
 

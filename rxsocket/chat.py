@@ -10,13 +10,12 @@ Source: fritz2's Ktor chat, the full working example of its websocket page.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import msgspec
 
-if TYPE_CHECKING:  # websockets too: a chat's client needs ChatMessage, and no server
-    from collections.abc import Callable, Iterable
-
+if TYPE_CHECKING:  # a chat's client needs ChatMessage, and no server
     from websockets.asyncio.server import ServerConnection
 
 __all__ = ["ChatMessage", "MessageType", "Refusal", "Room"]

@@ -346,7 +346,7 @@ def _through(proxy: str | None) -> str:
 
 
 class Connection:
-    """An open connection: a socket that never blocks. One thread reads; those that write take turns by a lock of theirs.
+    """An open connection: a socket that never blocks. One thread reads; writers take turns by a lock of theirs.
 
     Args:
         sock: A connected socket, at the first byte after the handshake.

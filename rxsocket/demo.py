@@ -279,10 +279,11 @@ def run(save: str | None = None) -> int:
         To be called on the main thread, the one that Ctrl+C interrupts.
     """
     board = Board([Step(name, title) for name, title in _STEPS.values()])
+    paced = sys.stdout.isatty()  # before the view puts its own in that place
     view = open_view(board, sys.stdout)
     try:
         with view, logged(board):
-            stage = _Demo(board, paced=sys.stdout.isatty())
+            stage = _Demo(board, paced=paced)
             try:
                 for step, play in zip(board.steps, _STEPS, strict=True):
                     _play(play, step, stage)

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import IO, Protocol, Self
 
 from rich import box
-from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.layout import Layout
 from rich.live import Live
@@ -348,11 +347,11 @@ def save_picture(board: Board, path: str, columns: int = 100) -> None:
         legacy_windows=False,
     )
     console.print(Group(board, board.summary(), board.verdict()))
-    # rich's own format fetches its font from the network: a picture in a README should not.
-    code_format = re.sub(r"@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL).replace(
+    svg = console.export_svg(title="rxsocket demo", unique_id="rxsocket")
+    # rich's picture fetches its font from the network: one in a README should not.
+    svg = re.sub(r"@font-face \{.*?\}", "", svg, flags=re.DOTALL).replace(
         "Fira Code, monospace", "Fira Code, ui-monospace, Menlo, Consolas, DejaVu Sans Mono, monospace"
     )
-    svg = console.export_svg(title="rxsocket demo", code_format=code_format, unique_id="rxsocket")
     # Whatever font is found is stretched to the columns, so that the lines of the boxes meet.
     svg = svg.replace(" textLength=", ' lengthAdjust="spacingAndGlyphs" textLength=')
     Path(path).write_text(svg, encoding="utf-8")

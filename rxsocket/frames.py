@@ -168,7 +168,7 @@ class Decoder:
                 controls.append(failure)
         return messages, controls
 
-    def _parse(self, data: bytes, messages: list[Message], controls: list[Control]) -> None:
+    def _parse(self, data: bytes, messages: list[Message], controls: list[Control]) -> None:  # noqa: C901 one loop, without calls
         if self._header:
             data = self._header + data
             self._header = b""
@@ -176,18 +176,26 @@ class Decoder:
         end = len(data)
         if self._remaining:
             position = self._collect(data, 0, messages)
-        # What the common frame may hold: complete in this piece, unmasked, not fragmented, of a length in one byte.
-        short = -1 if self._masked else min(125, self._max_size)
+        # The short way, for what is common: unmasked, not fragmented, under 64 KiB, and complete in this piece.
+        limit = -1 if self._masked else self._max_size
         while end - position >= 2:  # noqa: PLR2004 the shortest header
             length = data[position + 1]
-            if length <= short and not self._opcode and (stop := position + 2 + length) <= end:
+            start = position + 2
+            if length > 125:  # noqa: PLR2004 section 5.2
+                if length == 126 and end - start >= 2:  # noqa: PLR2004
+                    length = data[start] << 8 | data[start + 1]
+                    # What is not in its shortest form goes the long way, as the longest do, to be refused there.
+                    start = start + 2 if length > 125 else end + 1  # noqa: PLR2004
+                else:
+                    start = end
+            if (stop := start + length) <= end and length <= limit and not self._opcode:
                 first = data[position]
                 if first == FIN | TEXT:
-                    messages.append(data[position + 2 : stop].decode())
+                    messages.append(data[start:stop].decode())
                     position = stop
                     continue
                 if first == FIN | BINARY:
-                    messages.append(data[position + 2 : stop])
+                    messages.append(data[start:stop])
                     position = stop
                     continue
             following = self._frame(data, position, messages, controls)

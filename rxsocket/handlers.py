@@ -41,6 +41,8 @@ class Handler(abc.ObserverBase[A_contra]):
         Raises:
             TypeError: An action is missing, or there is more than one.
         """
+        if len(action) > 1:
+            raise TypeError(f"a handler takes one action, not {len(action)}")
         self._run(*action)
 
     def on_next(self, value: A_contra) -> None:

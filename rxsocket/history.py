@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Generic, TypeVar
 
+from reactivex import Observable
 from reactivex.disposable import SerialDisposable
 
 from .lenses import same
 from .subjects import BehaviorSubject, Report, SerialQueue, guarded
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable
-
-    from reactivex import Observable
 
 __all__ = ["History", "Tracker"]
 
@@ -28,11 +25,12 @@ class _Cell(Generic[T]):
     def __init__(self, value: T, name: str, report: Report) -> None:
         self.value = value  # written under _lock
         self.data = BehaviorSubject(value, name, report)
-        self._lock = threading.Lock()
+        # Reentrant, since a step compares values, and their own == may look at this one.
+        self._lock = threading.RLock()
         self._queue = SerialQueue()
 
     def change(self, step: Callable[[T], T]) -> T:
-        """Apply a function, under the lock, so it may compare and no more, and return the new value."""
+        """Apply a function, under the lock, and return the new value."""
         with self._lock:
             value = step(self.value)
             if value is not self.value:

@@ -29,7 +29,7 @@ import socket
 import threading
 from concurrent.futures import Future
 from http import HTTPStatus
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 from urllib.parse import unquote
 
 import msgspec
@@ -42,12 +42,11 @@ try:
 except ImportError as error:
     raise ImportError("the hub needs websockets, 15 or later: pip install 'rxsocket[hub]'") from error
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from types import TracebackType
-    from typing import Self
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Self
 
-    from websockets.http11 import Request, Response
+from websockets.http11 import Request, Response
 
 __all__ = ["Hub", "SharedEntity"]
 

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+from collections.abc import Callable
 from functools import reduce
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, final
+from typing import Any, Generic, TypeVar, cast, final
 
 from msgspec import Struct, structs
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 __all__ = ["Lens", "element", "field", "index", "key", "or_default", "path", "same"]
 

@@ -157,7 +157,7 @@ class Messages(_View[MessageEvent]):
                 self._array_buffer.on_next(memoryview(message))
 
     def complete(self) -> None:
-        """Complete all streams after what is still held, whenever that goes. On the session's thread, at its end."""
+        """Complete all streams after what is still held, whenever that goes. On the thread that ends the session."""
         with self._handover:
             self._ended = True
         self._after_the_end.run(self._drain_and_complete)
@@ -187,7 +187,7 @@ class Messages(_View[MessageEvent]):
         self._listening = True
         self._fail(
             HoldException(
-                f"{messages} messages ({size} bytes) came before anybody had subscribed, and were let go; what comes "
+                f"{messages} messages (of size {size}) came before anybody had subscribed, and were let go; what comes "
                 f"goes to who is subscribed then. Subscribe sooner, or connect(paused=True) and resume()",
                 messages,
                 size,

@@ -6,7 +6,7 @@ comparison that raises, or whose result has no truth value (as of numpy arrays),
 Threads: any thread may call anything here. The updates of a root store and all its sub-stores form one queue. Whoever
 finds it idle applies what is queued, in order, each update to the result of the one before, and holds no lock while it
 does; handlers and subscribers run on that thread. So when the call of a handler returns, its update has been applied,
-unless the call came from within another update, or while another thread was at work: then it is applied next, there.
+unless the call came from within another update, or while another thread was at work: then it is applied in its turn.
 
 Errors: what a handler raises goes to the store's ``error_handler``, and the value stays. So does what a subscriber of
 one of its streams raises, wrapped in a ``SubscriberException`` that names the stream.
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
@@ -26,12 +27,10 @@ from .errors import SubscriberException
 from .handlers import EmittingHandler, Handler, takes_action
 from .history import History, Tracker
 from .lenses import Lens, path, same
+from .resource import Resource
 from .subjects import BehaviorSubject, SerialQueue, Subject, guarded
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from .resource import Resource
+if TYPE_CHECKING:  # they stand above; sync_with alone speaks of them
     from .socket import Socket
     from .sync import Sync
 

@@ -30,8 +30,8 @@ Report = Callable[[str, Exception], None]
 class SerialQueue:
     """Runs actions one at a time and in order, on whichever thread finds it idle, and never under a lock.
 
-    An action that is put while another runs (from that action itself, too) runs after it, on the same thread. So two
-    queues whose actions use each other can neither deadlock nor overtake.
+    An action that is put while another runs (from that action itself, too) runs after it, on the same thread or on one
+    that comes just then. So two queues whose actions use each other can neither deadlock nor overtake.
     """
 
     __slots__ = ("_actions", "_lock", "_running")

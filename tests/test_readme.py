@@ -13,7 +13,7 @@ import pytest
 import rxsocket
 from rxsocket.hub import Hub
 
-README = (Path(__file__).parent.parent / "README.rst").read_text()
+README = (Path(__file__).parent.parent / "README.rst").read_text(encoding="utf-8")
 SECONDS = 5.0
 
 
