@@ -42,9 +42,9 @@ from .messages import MessageEvent, Messages
 from .resource import Resource, next_id
 from .session import Session
 from .socket import Socket, websocket
-from .states import Closed, CloseEvent, Closing, Connecting, Open, OpenEvent, State
+from .states import Closed, CloseEvent, Closing, Connecting, Initiator, Open, OpenEvent, State
 from .store import Change, RootStore, Store, SubStore, handler
-from .sync import Sync, sync_with
+from .sync import Sync, SyncStatus, sync_with
 
 __all__ = [
     "CertificateException",
@@ -62,6 +62,7 @@ __all__ = [
     "HandshakeException",
     "History",
     "HoldException",
+    "Initiator",
     "Lens",
     "MessageEvent",
     "Messages",
@@ -79,6 +80,7 @@ __all__ = [
     "SubStore",
     "SubscriberException",
     "Sync",
+    "SyncStatus",
     "Tracker",
     "element",
     "field",

@@ -8,6 +8,7 @@ import inspect
 import re
 import subprocess
 import sys
+import typing
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -311,3 +312,19 @@ def test_every_module_has_its_test_file_and_every_test_file_its_module() -> None
 
 def test_the_tests_of_the_whole_are_there() -> None:
     assert {name for name in TESTS_OF_THE_WHOLE if not (TESTS / f"{name}.py").exists()} == set()
+
+
+# store stands below sync and socket, and its sync_with alone speaks of them.
+UNREADABLE = {"sync_with"}
+
+
+@pytest.mark.parametrize("name", rxsocket.__all__)
+def test_what_is_exported_has_annotations_that_can_be_read_at_run_time(name: str) -> None:
+    exported = getattr(rxsocket, name)
+    if inspect.isfunction(exported):
+        typing.get_type_hints(exported)
+    elif inspect.isclass(exported):
+        typing.get_type_hints(exported)
+        for attribute, member in vars(exported).items():
+            if inspect.isfunction(member) and attribute not in UNREADABLE:
+                typing.get_type_hints(member)
