@@ -41,7 +41,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         if command == "demo":
             return _demo(arguments.save)
     except ImportError as error:
-        _say(f"rxsocket {command} needs its extra: pip install 'rxsocket[{command}]' ({error})", sys.stderr)
+        _say(
+            f"rxsocket {command} needs its extra: pip install 'rxsocket[{command}]', or '.[{command}]' in a clone "
+            f"(no module {error.name})",
+            sys.stderr,
+        )
         return 1
     parser.print_help(sys.stderr)
     return 2
@@ -87,20 +91,21 @@ def _port(text: str) -> int:
 def _hub(host: str, port: int) -> int:
     from .hub import Hub  # noqa: PLC0415 it needs the extra
 
-    # Both signals raise KeyboardInterrupt. SIGINT is set too, since a shell starts background jobs with it ignored.
+    # The signals only leave a mark: an exception out of a handler could come in the middle of the hub's close. SIGINT
+    # is set too, since a shell starts background jobs with it ignored.
+    signals: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
+        signal.signal(number, lambda number, _: signals.append(number))
     try:
         with Hub(host, port) as hub:
             _say(f"rxsocket hub: listening on {hub.url} (Ctrl+C stops it)", sys.stdout)
-            while True:
-                time.sleep(3600)  # unlike a wait for an event, a signal ends it on every system
-    except KeyboardInterrupt:
-        _say("rxsocket hub: stopped", sys.stdout)
-        return 0
+            while not signals:
+                time.sleep(0.2)  # not for good, since a signal that comes just before it does not end it
     except OSError as error:
         _say(f"rxsocket hub: {error.strerror}", sys.stderr)
         return 1
+    _say("rxsocket hub: stopped", sys.stdout)
+    return 0
 
 
 def _demo(save: str | None) -> int:

@@ -319,7 +319,7 @@ def _translated(error: Exception, url: SplitResult, options: Options) -> Connect
                 f"ssl= the file of the authority that signed it, or an SSLContext"
             )
         case ssl.SSLError():
-            problem = f"TLS with {where} failed: {error.reason or error}"
+            problem = f"TLS with {where} failed: {error.reason or error}. A server without TLS wants ws://"
         case WebSocketAddressException():
             problem = f"no connection to {where}: a name could not be found: {error}"
         case (
@@ -331,7 +331,7 @@ def _translated(error: Exception, url: SplitResult, options: Options) -> Connect
         case WebSocketConnectionClosedException():
             problem = f"{where} hung up during the handshake"
         case WebSocketException() if "Python Socks" in str(error):
-            problem = "a SOCKS proxy needs the extra socks: pip install 'rxsocket[socks]'"
+            problem = "a SOCKS proxy needs the extra socks: pip install 'rxsocket[socks]', or '.[socks]' in a clone"
         case WebSocketException() if not isinstance(error, WebSocketProxyException):
             problem = f"{where} does not answer as RFC 6455, section 4.2.2, wants it: {error}"
         case _:

@@ -383,7 +383,7 @@ def encode_close(close: Close | None, *, masked: bool = True) -> bytes:
     code, reason = close
     if not isinstance(code, int) or not isinstance(reason, str):
         kinds = f"{type(code).__name__} and {type(reason).__name__}"
-        raise TypeError(f"a close code is an int and a reason a str, not {kinds}")
+        raise TypeError(f"a close code is an int and a reason a str, not {kinds}: close(1000, reason='finished')")
     if not _is_sendable(code):
         raise CloseException(f"the close code {code} may not be sent: use 1000, or 3000 to 4999 for your own")
     try:

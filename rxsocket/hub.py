@@ -23,13 +23,16 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextlib
 import logging
 import os
 import socket
 import threading
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from http import HTTPStatus
-from typing import TypeAlias
+from types import TracebackType
+from typing import Self, TypeAlias
 from urllib.parse import unquote
 
 import msgspec
@@ -39,14 +42,11 @@ from .chat import Refusal, Room
 try:
     from websockets.asyncio.server import Server, ServerConnection, broadcast, serve
     from websockets.exceptions import ConnectionClosedError
+    from websockets.http11 import Request, Response
 except ImportError as error:
-    raise ImportError("the hub needs websockets, 15 or later: pip install 'rxsocket[hub]'") from error
-
-from collections.abc import Callable, Iterable
-from types import TracebackType
-from typing import Self
-
-from websockets.http11 import Request, Response
+    raise ImportError(
+        "the hub needs websockets, 15 or later: pip install 'rxsocket[hub]'", name="websockets"
+    ) from error
 
 __all__ = ["Hub", "SharedEntity"]
 
@@ -182,9 +182,9 @@ class Hub:
         A client that does not answer within a second is cut. On the hub's own thread it does not wait.
         """
         with self._lock:
-            stop, self._stop = self._stop, None
-        if stop is not None:
-            stop()
+            if self._stop is not None:
+                self._stop()
+                self._stop = None
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join()
         atexit.unregister(self.close)
@@ -232,7 +232,12 @@ class Hub:
             close_timeout=_CLOSE_SECONDS,
             logger=_websockets_logger(),
         )
-        started.set_result(lambda: loop.call_soon_threadsafe(stop.set))
+
+        def stop_soon() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended: it was asked before
+                loop.call_soon_threadsafe(stop.set)
+
+        started.set_result(stop_soon)
         await stop.wait()
         await _shut_down(server, alive)
 

@@ -44,6 +44,7 @@ logger = logging.getLogger("rxsocket")
 
 LINGER_SECONDS = 1.0  # for the peer to end the TCP connection after the closing handshake (section 7.1.1)
 CUT_SECONDS = 0.1  # for the session's thread to cut the connection by itself at a close's deadline
+UNREMARKABLE = {NORMAL_CLOSURE, GOING_AWAY, NO_STATUS_RECEIVED}  # codes that a server closes with in good order
 EXIT_SECONDS = 0.8  # for all sessions together to close at the interpreter's exit
 
 _open_sessions: set[Session] = set()  # under _open_sessions_lock
@@ -199,8 +200,9 @@ class Session(Lifecycle):
 
     def report(self, error: RxSocketException) -> None:
         """Log an error, and deliver it to the subscribers of :attr:`errors`. From any thread."""
+        where = "" if self.url in str(error) else f"{self.url}: "
         logger.warning(
-            "%s: %s", self.url, error, exc_info=error.__cause__ if isinstance(error, SubscriberException) else None
+            "%s%s", where, error, exc_info=error.__cause__ if isinstance(error, SubscriberException) else None
         )
         self._reports.run(partial(self._errors.on_next, error))
 
@@ -299,6 +301,8 @@ class Session(Lifecycle):
         try:
             if event.cause is not None and not isinstance(event.cause, ProtocolException):
                 self.report(event.cause)
+            level = logging.INFO if event.code in UNREMARKABLE or event.initiator == "client" else logging.WARNING
+            logger.log(level, "%s: closed, %d %s by the %s", self.url, event.code, event.reason, event.initiator)
             self.messages.complete()
             self._events.run(self._states.on_completed)
             self._reports.run(self._errors.on_completed)

@@ -25,7 +25,7 @@ class Socket:
             raise TypeError(f"a URL is a str, not {type(url).__name__}")
         for protocol in protocols:
             if not isinstance(protocol, str):
-                raise TypeError(f"a sub-protocol is a str, not {type(protocol).__name__}")
+                raise TypeError(f"a sub-protocol is a str, not {type(protocol).__name__}: give them one by one")
         self._url = url
         self._protocols = protocols
         self._options = options

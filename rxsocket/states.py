@@ -50,8 +50,9 @@ class CloseEvent:
     Attributes:
         code: The code of the peer's close frame (1005: it had none); 1006 where the peer sent no close frame; where
             this side failed the connection, the code that was sent for it (RFC 6455, section 7.1.5).
-        reason: The reason in the peer's close frame, or what this side failed the connection for.
-        initiator: Who began.
+        reason: The reason in the peer's close frame; what this side failed the connection for, or what the network did;
+            where an attempt to connect was given up, the reason that ``close`` was given.
+        initiator: Who began: ``"client"`` (this side), ``"server"`` or ``"network"``.
         was_clean: Whether both sides sent a close frame.
         cause: The exception behind an end that was not asked for; None after a close.
         sent: The close frame that this side sent.

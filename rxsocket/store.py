@@ -276,7 +276,11 @@ class Store(Generic[T]):
         more: tuple[object, ...],
         origin: object,
     ) -> Callable[..., None]:
-        def run(action: object) -> None:
+        name = f"the handler {getattr(getattr(fn, 'func', fn), '__name__', '')!r} of {self.id}"
+
+        def run(action: object = _MISSING) -> None:
+            if action is _MISSING:
+                raise TypeError(f"{name} takes an action, and was called without one")
             self._enqueue(lambda state: fn(state, action, *more), origin)
 
         def run_without(_: object = None) -> None:
@@ -407,6 +411,7 @@ def handler(method: Callable[..., T]) -> _HandlerMethod[T, Any]:
     return _HandlerMethod(method)
 
 
+_MISSING = object()  # no action
 _GONE = object()  # no value yet: equal to none
 
 

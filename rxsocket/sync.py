@@ -48,6 +48,7 @@ class Sync(abc.DisposableBase):
         encode: Callable[[Any], str | bytes],
         decode: Callable[[str | bytes], object],
     ) -> None:
+        self._store = store
         self._encode = encode
         self._decode = decode
         self._receive = store.update_from(self)
@@ -62,6 +63,10 @@ class Sync(abc.DisposableBase):
             self.session.messages.data.subscribe(self._received),
             self.session.state.subscribe(self._state_changed),
         )
+
+    def push(self) -> None:
+        """Send the store's current value, as if it had just changed: the one at the start, say. From any thread."""
+        self._sends.run(partial(self._send, self._store.current))
 
     def dispose(self) -> None:
         """Stop, and close the session; what was sent before goes out. From any thread, any number of times."""
@@ -133,12 +138,18 @@ def sync_with(store: Store[Any], socket: Socket, resource: Resource[Any, Any]) -
 
     Raises:
         ConnectionException: The socket's URL, or a sub-protocol's name, can never work.
+        LookupError: The store is a sub-store, and what it is a part of has no such part now.
+        TypeError: The socket or the resource is none.
 
     Example:
         >>> sync = sync_with(store, websocket("ws://127.0.0.1:3333/person"), person_resource)
 
     Source: fritz2's ``syncWith(socket, resource)``.
     """
+    if not isinstance(socket, Socket):
+        raise TypeError(f"sync_with takes a Socket, as websocket(url) makes one, not {type(socket).__name__}")
+    if not isinstance(resource, Resource):
+        raise TypeError(f"sync_with takes a Resource, not {resource!r}: Resource(Person, id=..., empty=...)")
     if isinstance(store.current, list) and not isinstance(resource.empty, list):
         return Sync(store, socket, resource.encode_list, resource.decode_list)
     return Sync(store, socket, resource.encode, resource.decode)

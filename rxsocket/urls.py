@@ -43,7 +43,7 @@ def _problem(url: str, parts: SplitResult, host: str) -> str:
     if url != url.strip() or re.search(r"[\x00-\x1f\x7f\ud800-\udfff]", url):
         return "it has a control character, a lone surrogate, or a space at an end"
     if parts.scheme not in {"ws", "wss"}:
-        return f"its scheme is {parts.scheme!r}, and only ws and wss are spoken"
+        return f"its scheme is {parts.scheme!r}, and only ws and wss are spoken: begin it with ws:// or wss://"
     if not host:
         return "it has no host"
     if ":" not in host and not _HOST.issuperset(host):

@@ -6,6 +6,7 @@ import gc
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import threading
@@ -21,6 +22,10 @@ from rxsocket.session import Session
 from rxsocket.socket import websocket
 
 NODE = Path(__file__).with_name("node")
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # Started in the background of a shell; the programs that tests start and interrupt would ignore it, too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 NO_SKIPS = os.environ.get("RXSOCKET_NO_SKIPS") == "1"
 
 

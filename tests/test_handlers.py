@@ -12,7 +12,7 @@ from rxsocket.store import RootStore
 def test_a_missing_action_is_a_type_error_for_the_caller() -> None:
     errors: list[Exception] = []
     store = RootStore(0, error_handler=errors.append)
-    with pytest.raises(TypeError, match="action"):
+    with pytest.raises(TypeError, match="takes an action"):
         store.update()  # type: ignore[call-overload]
     with pytest.raises(TypeError):
         store.update(1, 2)  # type: ignore[call-overload]

@@ -1461,8 +1461,21 @@ def test_close_all_closes_each_session_with_1001_and_returns_at_its_deadline(ser
 # --- its log
 
 
-def test_a_quiet_life_logs_nothing(server, connect, caplog):
-    caplog.set_level(logging.DEBUG, logger="rxsocket")
+@pytest.mark.parametrize(("code", "level"), [(1000, logging.INFO), (1001, logging.INFO), (1008, logging.WARNING)])
+def test_that_a_server_closed_is_logged_as_a_warning_where_it_has_an_objection(play, connect, caplog, code, level):
+    def script(wire: Wire) -> None:
+        wire.raw(encode_close(Close(code, "so it is"), masked=False))
+        wire.frames()
+
+    caplog.set_level(logging.INFO, logger="rxsocket")
+    close_event(connect(play(script)))
+    (record,) = caplog.records
+    assert record.levelno == level
+    assert f"closed, {code} so it is by the server" in record.getMessage()
+
+
+def test_a_quiet_life_warns_of_nothing(server, connect, caplog):
+    caplog.set_level(logging.WARNING, logger="rxsocket")
     session = connect(f"{server.url}/burst")
     Seen(session.messages.body).wait(BURST)
     session.close()

@@ -156,6 +156,21 @@ def test_the_initial_value_is_not_sent(peer, syncs):
     assert peer.is_quiet()
 
 
+def test_the_initial_value_is_sent_when_it_is_pushed(peer, syncs):
+    sync = synced(syncs, RootStore(Person("Ada")), peer.url)
+    sync.push()
+    assert peer.person() == Person("Ada")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [(("ws://host", people), "takes a Socket"), ((websocket("ws://host"), Person), "takes a Resource")],
+)
+def test_what_is_no_socket_or_no_resource_is_a_type_error(arguments, says):
+    with pytest.raises(TypeError, match=says):
+        RootStore(NOBODY).sync_with(*arguments)
+
+
 def test_what_the_server_sent_is_not_sent_back(peer, syncs):
     store = RootStore(NOBODY)
     synced(syncs, store, peer.url)
