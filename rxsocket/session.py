@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import logging
+import os
 import threading
 import time
 from collections.abc import Sequence
@@ -97,6 +98,7 @@ class Session(Lifecycle):
         )
 
         self._ended = threading.Event()  # set after the last event was delivered
+        self._finisher: int | None = None  # the thread that delivers the end; written by it alone
         # A daemon: a script that ends is not kept alive by a feed. At exit the sessions still open close first.
         self._thread = _SessionThread(target=self._run, name=f"rxsocket {self._url}", daemon=True)
         with _open_sessions_lock:
@@ -167,7 +169,7 @@ class Session(Lifecycle):
             TypeError: The code is no int, or the reason no str. The session is as it was.
         """
         self._begin_close(Close(code, reason))
-        if isinstance(threading.current_thread(), _SessionThread):
+        if isinstance(threading.current_thread(), _SessionThread) or threading.get_ident() == self._finisher:
             return
         if not self._ended.wait(self._options.close_timeout + CUT_SECONDS):
             # The session's thread is held up by a subscriber: the connection ends all the same.
@@ -252,7 +254,7 @@ class Session(Lifecycle):
     def _refuse(self, refusal: str) -> NoReturn:
         raise SendException(f"the message was not sent: {refusal}") from self._outgoing.error
 
-    def _report_subscriber(self, stream: str, error: Exception) -> None:
+    def _report_subscriber(self, stream: str, error: BaseException) -> None:
         failure = SubscriberException(stream)
         failure.__cause__ = error
         self.report(failure)
@@ -298,6 +300,7 @@ class Session(Lifecycle):
 
     def _finish(self, event: CloseEvent) -> None:
         """Tell of the end. By who made the transition to Closed."""
+        self._finisher = threading.get_ident()
         try:
             if event.cause is not None and not isinstance(event.cause, ProtocolException):
                 self.report(event.cause)
@@ -425,8 +428,11 @@ class Session(Lifecycle):
             self._finish(event)
 
 
-def _log_subscriber(stream: str, error: Exception) -> None:
+def _log_subscriber(stream: str, error: BaseException) -> None:
     logger.error("a subscriber of %s raised", stream, exc_info=error)
 
 
 atexit.register(Session.close_all)
+if hasattr(os, "register_at_fork"):
+    # A child process that ends must not close what goes on in its parent, over the same socket.
+    os.register_at_fork(after_in_child=_open_sessions.clear)

@@ -79,7 +79,7 @@ class _Core(Generic[T]):
         except Exception:  # noqa: BLE001 it is the user's
             _log.exception("the error_handler of %s raised, when it was given %r", self.name, error)
 
-    def report(self, stream: str, error: Exception) -> None:
+    def report(self, stream: str, error: BaseException) -> None:
         wrapped = SubscriberException(stream)
         wrapped.__cause__ = error
         self.fail(wrapped)

@@ -23,7 +23,7 @@ __all__ = ["BehaviorSubject", "Report", "SerialQueue", "Subject", "guarded"]
 
 T = TypeVar("T")
 
-Report = Callable[[str, Exception], None]
+Report = Callable[[str, BaseException], None]
 """Takes the name of a stream, and what a subscriber of it raised."""
 
 
@@ -39,7 +39,7 @@ class SerialQueue:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._actions: deque[Callable[[], None]] = deque()  # under _lock
-        self._running = False  # under _lock
+        self._running: Callable[[], None] | None = None  # set under _lock; ended by the thread that runs it
 
     def put(self, action: Callable[[], None]) -> None:
         """Append an action for the next :meth:`drain`. May be called under the caller's own lock."""
@@ -53,21 +53,29 @@ class SerialQueue:
             BaseException: What an action raises. The actions after it stay queued for the next call.
         """
         while True:
-            with self._lock:
-                if self._running or not self._actions:
-                    return
-                self._running = True
-                action = self._actions.popleft()
+            action = None
             try:
+                with self._lock:
+                    if self._running is not None or not self._actions:
+                        return
+                    self._running = action = self._actions.popleft()
                 action()
             finally:
-                with self._lock:
-                    self._running = False
+                # Wherever Ctrl-C came in between, the queue does not stay at an action that nobody runs.
+                if action is not None and self._running is action:
+                    self._running = None
 
     def run(self, action: Callable[[], None]) -> None:
         """Append an action and :meth:`drain`."""
         self.put(action)
         self.drain()
+
+
+def _told(error: BaseException, name: str, report: Report) -> None:
+    """Report what a subscriber raised; but the main thread's Ctrl-C, and its sys.exit, go on."""
+    if not isinstance(error, Exception) and threading.current_thread() is threading.main_thread():
+        raise error
+    report(name, error)
 
 
 class _Guard(abc.ObserverBase[T]):
@@ -83,20 +91,20 @@ class _Guard(abc.ObserverBase[T]):
     def on_next(self, value: T) -> None:
         try:
             self._observer.on_next(value)
-        except Exception as error:  # noqa: BLE001 a subscriber may raise anything
-            self._report(self._name, error)
+        except BaseException as error:  # noqa: BLE001 a subscriber may raise anything
+            _told(error, self._name, self._report)
 
     def on_error(self, error: Exception) -> None:
         try:
             self._observer.on_error(error)
-        except Exception as raised:  # noqa: BLE001 a subscriber may raise anything
-            self._report(self._name, raised)
+        except BaseException as raised:  # noqa: BLE001 a subscriber may raise anything
+            _told(raised, self._name, self._report)
 
     def on_completed(self) -> None:
         try:
             self._observer.on_completed()
-        except Exception as error:  # noqa: BLE001 a subscriber may raise anything
-            self._report(self._name, error)
+        except BaseException as error:  # noqa: BLE001 a subscriber may raise anything
+            _told(error, self._name, self._report)
 
 
 def guarded(name: str, report: Report) -> Callable[[Observable[T]], Observable[T]]:
@@ -158,8 +166,8 @@ class Subject(Observable[T], abc.SubjectBase[T]):
         for observer in self.observers:
             try:
                 observer.on_next(value)
-            except Exception as error:  # noqa: BLE001 a subscriber may raise anything, and is one of many
-                self._report(self.name, error)
+            except BaseException as error:  # noqa: BLE001 a subscriber may raise anything, and is one of many
+                _told(error, self.name, self._report)
 
     def on_error(self, error: Exception) -> None:
         """End the stream with an error, for those subscribed now and later. A second end does nothing."""

@@ -61,8 +61,9 @@ class Sync(abc.DisposableBase):
         self._subscriptions = CompositeDisposable(
             store.changes.subscribe(self._changed),
             self.session.messages.data.subscribe(self._received),
-            self.session.state.subscribe(self._state_changed),
         )
+        # Not disposed of: it completes with the session, and tells then of what could not be sent.
+        self.session.state.subscribe(self._state_changed)
 
     def push(self) -> None:
         """Send the store's current value, as if it had just changed: the one at the start, say. From any thread."""

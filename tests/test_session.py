@@ -627,21 +627,53 @@ def test_a_subscriber_of_errors_that_raises_is_logged_and_harms_nobody(server, c
 
 
 @pytest.mark.parametrize("leave", [SystemExit, KeyboardInterrupt, GeneratorExit])
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_subscriber_that_raises_what_is_no_exception_does_not_leave_a_session_without_an_end(server, connect, leave):
-    def go(_: object) -> None:
+def test_a_subscriber_that_raises_what_is_no_exception_is_reported_and_the_session_goes_on(server, connect, leave):
+    def go(_: object = None) -> None:
         raise leave
 
-    for stream in ("messages", "opens", "errors", "closes"):
-        session = connect(f"{server.url}/text")
-        is_open(session)
-        session.messages.data.subscribe(fail)
-        with contextlib.suppress(leave):  # on this thread, for what is replayed
-            getattr(session, stream).subscribe(go)
-        session.send("go")
-        with within(1):
-            session.close()
-        assert isinstance(session.current_state, Closed)
+    session = connect(f"{server.url}/text")
+    is_open(session)
+    session.errors.subscribe(go)
+    errors = Seen(session.errors)
+    session.messages.body.subscribe(go, on_completed=go)
+    session.closes.subscribe(go, on_completed=go)
+    bodies, closes = Seen(session.messages.body), Seen(session.closes)
+    for text in "ab":
+        session.send(text)
+    assert bodies.wait(2) == ["echo: a", "echo: b"]
+    session.close()
+    assert closes.one().code == 1000
+    assert bodies.is_completed
+    raised = [(error.stream, type(error.__cause__)) for error in errors.all()]
+    assert raised == [(f"{stream}", leave) for stream in ("messages.body",) * 3 + ("closes",) * 2]
+
+
+def test_a_child_process_that_ends_leaves_its_parents_session_alone(server):
+    script = f"""if True:
+        import os, sys
+        from rxsocket import websocket
+        session = websocket({server.url!r}).connect()
+        session.send("before")
+        child = os.fork()
+        if child == 0:
+            sys.exit()
+        os.waitpid(child, 0)
+        answers = []
+        session.messages.body.subscribe(answers.append)
+        session.send("after")
+        session.close()
+        print(answers, session.current_state.event.code)
+    """
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=20, check=True)  # noqa: S603
+    assert done.stdout == "['before', 'after'] 1000\n"
+
+
+def test_closing_again_while_the_end_is_told_does_not_wait_for_itself(play, connect):
+    session = connect(play(lambda wire: wire.sock.recv(1), handshake=False))
+    session.closes.subscribe(lambda _: session.close())
+    session.messages.subscribe(on_completed=session.close)
+    with within(1):
+        session.close()
 
 
 # --- its streams

@@ -1,6 +1,7 @@
 """A store and a server kept the same, against a server whose answers the tests decide."""
 
 import queue
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -334,6 +335,15 @@ def test_after_dispose_nothing_is_sent_and_nothing_comes(peer, syncs):
     store.update(Person("Grace"))
     assert peer.person() == Person("Ada")
     assert peer.received.empty()
+
+
+def test_a_change_that_was_not_sent_before_dispose_is_told(syncs, caplog):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        store = RootStore(NOBODY)
+        sync = sync_with(store, websocket(f"ws://127.0.0.1:{silent.getsockname()[1]}"), people)
+        store.update(Person("Ada"))
+        sync.dispose()
+    assert "the message was not sent: the session is closed" in caplog.text
 
 
 def test_a_value_that_cannot_be_encoded_is_told(peer, syncs):
