@@ -9,6 +9,7 @@ here, once.
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
 import socket
 import ssl
@@ -36,6 +37,7 @@ __all__ = ["Connection", "Opening"]
 
 MAX_HANDSHAKE = 1 << 16  # bytes that a server may answer with
 MAX_REDIRECTS = 5
+GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # section 1.3
 READ_SIZE = 1 << 16
 WRITE_SIZE = 1 << 18
 
@@ -50,13 +52,15 @@ class _GuardedSocket:
         sock: A connected socket.
         opening: The attempt that it belongs to, which knows the deadline.
         last: The last header of the request that is ours; behind it come the jar's cookies.
+        request: Where what is sent is kept.
         answer: Where all that is read is kept.
     """
 
-    def __init__(self, sock: socket.socket, opening: Opening, last: str, answer: bytearray) -> None:
+    def __init__(self, sock: socket.socket, opening: Opening, last: str, request: bytearray, answer: bytearray) -> None:
         self.raw = sock
         self._opening = opening
         self._last = f"\r\n{last}\r\n".encode()
+        self._request = request
         self._answer = answer
         self._head: BytesIO | None = None
 
@@ -68,7 +72,8 @@ class _GuardedSocket:
     def send(self, data: bytes) -> int:
         self.raw.settimeout(self._opening.remaining())
         own, last, _ = data.rpartition(self._last)
-        self.raw.sendall(own + last + b"\r\n")
+        self._request += own + last + b"\r\n"
+        self.raw.sendall(self._request)
         return len(data)
 
     def gettimeout(self) -> float | None:
@@ -102,6 +107,7 @@ class _Client(WebSocket):
         self._opening = opening
         self._last = headers[-1]
         self._guarded: _GuardedSocket | None = None
+        self.request = bytearray()
         self.answer = bytearray()
         super().__init__(sslopt={"context": context}, enable_multithread=False)
 
@@ -120,7 +126,7 @@ class _Client(WebSocket):
             self._guarded = None
         else:
             self._opening.guard(sock)
-            self._guarded = _GuardedSocket(sock, self._opening, self._last, self.answer)
+            self._guarded = _GuardedSocket(sock, self._opening, self._last, self.request, self.answer)
 
 
 class _Context:
@@ -180,9 +186,9 @@ class Opening:
                 if refusal is None and isinstance(error, ConnectionException):
                     raise
                 raise refusal or _translated(error, url, self._options) from error
-            _, answered, _ = _parsed(client.answer)
+            line, answered, _ = _parsed(client.answer)
             if client.raw is not None:
-                return self._checked(client.raw, url, answered)
+                return self._checked(client.raw, url, line, answered, client.request)
             url = _redirected(url, answered)
         raise ConnectionException(f"{show(self._url)} redirected more than {MAX_REDIRECTS} times")
 
@@ -253,11 +259,19 @@ class Opening:
             headers["User-Agent"] = "rxsocket"
         return [f"{name}: {value}" for name, value in headers.items()]
 
-    def _checked(self, sock: socket.socket, url: SplitResult, headers: dict[str, str]) -> Connection:
+    def _checked(
+        self, sock: socket.socket, url: SplitResult, line: str, headers: dict[str, str], request: bytearray
+    ) -> Connection:
+        key = re.search(rb"\r\nSec-WebSocket-Key: (.*)\r\n", request)
+        accept = base64.b64encode(hashlib.sha1((key[1] if key else b"") + GUID).digest())  # noqa: S324 section 4.2.2
         protocol = headers.get("sec-websocket-protocol")
         extensions = headers.get("sec-websocket-extensions")
-        # Section 4.1: what a client must check of the answer, items 6 and 5.
-        if protocol is not None and protocol not in self._protocols:
+        # Section 4.1: what a client must check of the answer, where websocket-client is lenient; items 4, 6 and 5.
+        if not line.startswith("HTTP/1.1 "):
+            problem = f"answers with {line!r}, which is not HTTP/1.1"
+        elif headers.get("sec-websocket-accept", "").encode() != accept:
+            problem = f"accepts with {headers.get('sec-websocket-accept')!r}, which is not for the key that it was sent"
+        elif protocol is not None and protocol not in self._protocols:
             problem = f"picked the sub-protocol {protocol!r}, which was not offered"
         elif extensions:
             problem = f"uses the extension {extensions!r}, which was not offered"

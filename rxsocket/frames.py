@@ -304,7 +304,10 @@ class Decoder:
         code = int.from_bytes(payload[:2], "big")
         if not _is_sendable(code):
             raise ProtocolException(f"a close frame has the code {code}, which may not be sent", PROTOCOL_ERROR)
-        return Close(code, payload[2:].decode())
+        try:
+            return Close(code, payload[2:].decode())
+        except UnicodeDecodeError as error:  # section 8.1
+            raise ProtocolException(f"a close reason is not UTF-8: {error.reason}", INVALID_PAYLOAD) from error
 
 
 def _mask(payload: bytes | bytearray | memoryview, key: bytes) -> bytes:

@@ -13,7 +13,8 @@ What it does not do yet, and later versions will:
 
 - Everything is in memory: when the hub ends, the entities are gone.
 - What is sent to a client that reads slowly is buffered without bound.
-- When the edits of two clients cross on the way, the two can end with different entities: each is sent the other's.
+- A client that answers pings before it has looked at the messages before them, as browsers do, can still end with
+  another entity than the rest when its edit and another's cross on the way.
 - A member of a chat whose connection is lost without a sign stays one until the hub's pings find out, within 40 s.
 - It asks nobody who they are. On the default host only this machine reaches it, though that includes any web page
   that is open in a browser there.
@@ -41,7 +42,7 @@ from .chat import Refusal, Room
 
 try:
     from websockets.asyncio.server import Server, ServerConnection, broadcast, serve
-    from websockets.exceptions import ConnectionClosedError
+    from websockets.exceptions import ConnectionClosed, ConnectionClosedError
     from websockets.http11 import Request, Response
 except ImportError as error:
     raise ImportError(
@@ -62,37 +63,66 @@ _MEMBERS = "/members/"
 class SharedEntity:
     """One path's entity: the last one is kept and sent to a newcomer; each change is sent to all but its sender.
 
+    The sender gets it too where the two crossed: if it sent it before it had received what the hub sent it last, it
+    would go on with that in the end, and all others with its own.
+
     It lives on the hub's loop, where nothing comes between its steps, so it needs no lock: a newcomer gets an entity
     and then each later one, in the order in which they came to the hub.
 
     Args:
         send: Sends one message to each of some connections, in order and without waiting.
+        confirm: Calls a function back on the loop when a connection has received what was sent to it before.
     """
 
-    def __init__(self, send: Callable[[Iterable[ServerConnection], str | bytes], None]) -> None:
+    def __init__(
+        self,
+        send: Callable[[Iterable[ServerConnection], str | bytes], None],
+        confirm: Callable[[ServerConnection, Callable[[], None]], None],
+    ) -> None:
         self._send = send
+        self._confirm = confirm
         self._entity: str | bytes | None = None  # as it came: the hub does not know its schema; written on the loop
-        self._clients: set[ServerConnection] = set()  # written on the loop
+        # How much of what was sent to each client it has not confirmed to have received; written on the loop.
+        self._unconfirmed: dict[ServerConnection, int] = {}
 
     @property
     def idle(self) -> bool:
         """Whether there is nobody and nothing here, so that the path may be forgotten."""
-        return self._entity is None and not self._clients
+        return self._entity is None and not self._unconfirmed
 
     def join(self, client: ServerConnection) -> None:
         """Let a connection in, and send it the entity if there is one."""
-        self._clients.add(client)
+        self._unconfirmed[client] = 0
         if self._entity is not None:
-            self._send([client], self._entity)
+            self._tell([client], self._entity)
 
     def leave(self, client: ServerConnection) -> None:
         """Take a connection that has ended out."""
-        self._clients.discard(client)
+        self._unconfirmed.pop(client, None)
 
     def receive(self, client: ServerConnection, entity: str | bytes) -> None:
         """Keep what a connection sent as the entity, and send it to the others."""
         self._entity = entity
-        self._send([other for other in self._clients if other is not client], entity)
+        crossed = self._unconfirmed[client] > 0
+        self._tell([other for other in self._unconfirmed if other is not client or crossed], entity)
+
+    def _tell(self, clients: list[ServerConnection], entity: str | bytes) -> None:
+        self._send(clients, entity)
+        for client in clients:
+            self._unconfirmed[client] += 1
+            if self._unconfirmed[client] == 1:  # else it is being asked already
+                self._ask(client)
+
+    def _ask(self, client: ServerConnection) -> None:
+        asked = self._unconfirmed[client]
+
+        def confirmed() -> None:
+            if client in self._unconfirmed:
+                self._unconfirmed[client] -= asked
+                if self._unconfirmed[client]:
+                    self._ask(client)
+
+        self._confirm(client, confirmed)
 
 
 _Endpoint: TypeAlias = SharedEntity | Room
@@ -136,6 +166,7 @@ class Hub:
         self._thread: threading.Thread | None = None  # written once, by start, under _lock
         self._stop: Callable[[], object] | None = None  # written by start, taken by the first close, under _lock
         self._endpoints: dict[str, _Endpoint] = {}  # by decoded path; used on the loop only
+        self._asking: set[asyncio.Task[None]] = set()  # kept here, since the loop keeps none; used on the loop only
 
     @property
     def url(self) -> str:
@@ -295,10 +326,20 @@ class Hub:
             logger.info("closing a connection to %s with %d: %s", path, refusal.code, refusal.reason)
             await connection.close(refusal.code, _shortened(refusal.reason))
 
+    def _confirm(self, connection: ServerConnection, confirmed: Callable[[], None]) -> None:
+        async def ask() -> None:
+            with contextlib.suppress(ConnectionClosed):
+                await (await connection.ping())
+                confirmed()
+
+        task = asyncio.get_running_loop().create_task(ask())
+        self._asking.add(task)
+        task.add_done_callback(self._asking.discard)
+
     def _endpoint(self, path: str) -> _Endpoint:
         endpoint = self._endpoints.get(path)
         if endpoint is None:
-            endpoint = Room(broadcast) if path.startswith(_CHAT) else SharedEntity(broadcast)
+            endpoint = Room(broadcast) if path.startswith(_CHAT) else SharedEntity(broadcast, self._confirm)
             self._endpoints[path] = endpoint
         return endpoint
 

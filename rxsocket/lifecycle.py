@@ -27,10 +27,12 @@ class Lifecycle:
 
     def __init__(self, report: Report) -> None:
         self._report_lifecycle = report
-        # Guards all that is marked so, and tells of its changes. Never held while a subscriber is called.
-        self._changed = threading.Condition(threading.Lock())
-        self._state: State = Connecting()  # under _changed
-        # Put under _changed, so in the order of the transitions, and drained without it.
+        # Guards all that is marked so. Never held while a subscriber is called. Reentrant, for who closes a session in
+        # a signal's handler while the main thread sends.
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)  # tells of changes of what _lock guards
+        self._state: State = Connecting()  # under _lock
+        # Put under _lock, so in the order of the transitions, and drained without it.
         self._events = SerialQueue()
         self._states: BehaviorSubject[State] = BehaviorSubject(self._state, "state", report)
         self.state: Observable[State] = self._states
@@ -84,7 +86,7 @@ class Lifecycle:
         )
 
     def _enter(self, state: State) -> None:
-        """Make a transition. Under _changed; :meth:`SerialQueue.drain` of the events is due after that."""
+        """Make a transition. Under _lock; :meth:`SerialQueue.drain` of the events is due after that."""
         self._state = transition(self._state, state)
         self._events.put(partial(self._states.on_next, state))
         self._changed.notify_all()

@@ -77,10 +77,10 @@ class Session(Lifecycle):
         self._options = options
         self._opening = Opening(url, protocols, options)
         self._url = show(url)
-        self._connection: Connection | None = None  # written once, under _changed, by the session's thread
-        self._outgoing = Outgoing(options.max_outgoing)  # under _changed
-        self._deadline: float | None = None  # under _changed: until when a closing may take; monotonic seconds
-        self._sent: Close | None = None  # under _changed: the close frame in or past the outgoing buffer
+        self._connection: Connection | None = None  # written once, under _lock, by the session's thread
+        self._outgoing = Outgoing(options.max_outgoing)  # under _lock
+        self._deadline: float | None = None  # under _lock: until when a closing may take; monotonic seconds
+        self._sent: Close | None = None  # under _lock: the close frame in or past the outgoing buffer
         self._received: Close | None = None  # the session's thread alone
         self._failure: ProtocolException | None = None  # the session's thread alone
 
@@ -124,22 +124,26 @@ class Session(Lifecycle):
 
     # --- what it is told
 
-    def send(self, message: str | bytes | bytearray | memoryview) -> None:
+    def send(self, message: str | bytes | bytearray | memoryview, *, wait: bool = True) -> None:
         """Send a text (str), or a binary message (bytes, bytearray, memoryview).
 
         May be called from any thread: a message is sent whole, and each thread's in order. It waits while Connecting,
         and while over 1 MiB is on its way out; for the latter not on the thread of any session, so in a subscriber.
         That it returns says that the message is on its way, not that it has arrived.
 
+        Args:
+            message: What to send.
+            wait: Whether it may wait. False: it raises while Connecting, and else takes up to ``max_outgoing`` bytes.
+
         Raises:
             SendException: The session is closing or closed, or could not connect; ``send_timeout`` passed while
-                waiting; or, on the thread of a session, over ``max_outgoing`` bytes are on their way out.
+                waiting; or, where it does not wait, over ``max_outgoing`` bytes are on their way out.
             TypeError: The message is of another type.
             ValueError: The text has a lone surrogate, and so can't be UTF-8.
         """
         frame = encode_message(message)
-        with self._changed:
-            refusal = self._await_room(frame) or self._refusal()
+        with self._lock:
+            refusal = self._await_room(frame, wait=wait) or self._refusal()
             if refusal is not None:
                 self._refuse(refusal)
             self._outgoing.append(frame)
@@ -221,8 +225,8 @@ class Session(Lifecycle):
     def _on_own_thread(self) -> bool:
         return threading.current_thread() is self._thread
 
-    def _await_room(self, frame: bytes) -> str | None:
-        """Wait until a frame may join what is on its way out; return why not, if it may not in time. Under _changed."""
+    def _await_room(self, frame: bytes, *, wait: bool) -> str | None:
+        """Wait until a frame may join what is on its way out; return why not, if it may not in time. Under _lock."""
 
         def settled() -> bool:
             return not isinstance(self._state, Connecting)
@@ -230,11 +234,11 @@ class Session(Lifecycle):
         def has_room() -> bool:
             return self._refusal() is not None or self._outgoing.has_room
 
-        seconds = self._options.send_timeout
+        seconds = self._options.send_timeout if wait else 0.0
         end = time.monotonic() + seconds
         if not self._changed.wait_for(settled, seconds):
-            return f"still connecting after send_timeout={seconds:g} s"
-        if not isinstance(threading.current_thread(), _SessionThread):
+            return f"still connecting after send_timeout={seconds:g} s" if wait else "still connecting"
+        if wait and not isinstance(threading.current_thread(), _SessionThread):
             if not self._changed.wait_for(has_room, end - time.monotonic()):
                 return f"the peer does not read after send_timeout={seconds:g} s"
         elif not self._outgoing.takes(frame):
@@ -242,7 +246,7 @@ class Session(Lifecycle):
         return None
 
     def _refusal(self) -> str | None:
-        """Why no message can be sent any more, if none can. Under _changed."""
+        """Why no message can be sent any more, if none can. Under _lock."""
         match self._state:
             case Closed(event):
                 return f"the session is closed ({f'{event.code} {event.reason}'.strip()})"
@@ -261,7 +265,7 @@ class Session(Lifecycle):
 
     def _begin_close(self, close: Close) -> None:
         frame = encode_close(close)
-        with self._changed:
+        with self._lock:
             if isinstance(self._state, Open):
                 self._enter_closing("client", close, frame)
                 # From here, too, since the session's own thread may be held up by a subscriber.
@@ -280,19 +284,19 @@ class Session(Lifecycle):
             self._finish(given_up)
 
     def _enter_closing(self, initiator: Initiator, close: Close, frame: bytes) -> None:
-        """Make the transition to Closing, with a close frame behind what is on its way out. Under _changed."""
+        """Make the transition to Closing, with a close frame behind what is on its way out. Under _lock."""
         self._enter(Closing(initiator))
         self._sent = close
         self._outgoing.append(frame)
         self._limit_closing(self._options.close_timeout)
 
     def _limit_closing(self, seconds: float) -> None:
-        """Give a closing that many seconds from now at the most. Under _changed."""
+        """Give a closing that many seconds from now at the most. Under _lock."""
         deadline = time.monotonic() + seconds
         self._deadline = deadline if self._deadline is None else min(self._deadline, deadline)
 
     def _write(self) -> None:
-        """Give the socket what it takes of what is on its way out. Under _changed."""
+        """Give the socket what it takes of what is on its way out. Under _lock."""
         if self._connection is not None and self._outgoing:
             self._outgoing.write(self._connection)
             if self._outgoing.has_room:
@@ -329,7 +333,7 @@ class Session(Lifecycle):
 
     def _live(self) -> RxSocketException | None:
         connection = self._opening.run()
-        with self._changed:
+        with self._lock:
             self._connection = connection
             if isinstance(self._state, Connecting):
                 self._enter(Open(OpenEvent(connection.url, connection.protocol, headers=connection.headers)))
@@ -342,7 +346,7 @@ class Session(Lifecycle):
             self._events.drain()
             self.messages.drain()
             full = self.messages.full
-            with self._changed:
+            with self._lock:
                 self._write()
                 writing = bool(self._outgoing)
                 deadline = self._deadline
@@ -366,17 +370,18 @@ class Session(Lifecycle):
 
     def _take(self, decoder: Decoder, data: bytes) -> None:
         messages, controls = decoder.feed(data)
+        if messages:
+            self.messages.deliver(messages, 1)
+        # After the messages: to the peer, a pong says that what it sent before has arrived.
         for control in controls:
             if isinstance(control, Ping):
                 self._answer(control)
-        if messages:
-            self.messages.deliver(messages, 1)
         end = controls[-1] if controls else None
         if isinstance(end, Close):
             self._received = end
             # Section 5.5.1: answered with the same status, unless this side began.
             frame = encode_close(None if end.code == NO_STATUS_RECEIVED else end)
-            with self._changed:
+            with self._lock:
                 if isinstance(self._state, Open):
                     self._enter_closing("server", end, frame)
                 self._limit_closing(LINGER_SECONDS)
@@ -384,14 +389,14 @@ class Session(Lifecycle):
             # Section 7.1.7: fail the connection.
             self._failure = end
             close = Close(end.code, str(end)[:MAX_REASON])
-            with self._changed:
+            with self._lock:
                 if isinstance(self._state, Open):
                     self._enter_closing("client", close, encode_close(close))
                 self._limit_closing(LINGER_SECONDS)
             self.report(end)
 
     def _answer(self, ping: Ping) -> None:
-        with self._changed:
+        with self._lock:
             # A peer that pings and never reads has no claim on memory; section 5.5.3: not every ping must be answered.
             frame = encode_pong(ping.payload)
             if isinstance(self._state, Open) and self._outgoing.takes(frame):
@@ -399,7 +404,7 @@ class Session(Lifecycle):
                 self._write()
 
     def _close_event(self, cause: RxSocketException | None) -> CloseEvent:
-        """Say how the connection ended. Under _changed."""
+        """Say how the connection ended. Under _lock."""
         received, failure = self._received, self._failure
         # The close frame is the last to go: what is still there, or could not go, is it, or stands before it.
         sent = None if self._outgoing or self._outgoing.error else self._sent
@@ -416,7 +421,7 @@ class Session(Lifecycle):
 
     def _end(self, cause: RxSocketException | None) -> None:
         """Close the connection, and be Closed, unless another thread has given up the attempt to connect."""
-        with self._changed:
+        with self._lock:
             event = None if isinstance(self._state, Closed) else self._close_event(cause)
             if self._connection is not None:
                 self._connection.close()

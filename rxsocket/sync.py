@@ -52,7 +52,7 @@ class Sync(abc.DisposableBase):
         self._encode = encode
         self._decode = decode
         self._receive = store.update_from(self)
-        # Sends go out in the order of the changes, whichever threads make them, and outside of the store's own queue.
+        # Sends go out in the order of the changes, whichever threads make them.
         self._sends = SerialQueue()
         self._unsent: list[object] = []  # in the actions of _sends alone: the last change, made while connecting
         self.session: Session = socket.connect()
@@ -97,6 +97,7 @@ class Sync(abc.DisposableBase):
         if isinstance(self.session.current_state, Connecting):
             self._unsent = [value]
             return
+        self._unsent = []  # it is older
         try:
             message = self._encode(value)
         except Exception as error:  # noqa: BLE001 an entity may have an encoder hook, or a property that raises
@@ -105,7 +106,8 @@ class Sync(abc.DisposableBase):
             self.session.report(failure)
             return
         try:
-            self.session.send(message)
+            # Without waiting, since it happens while the store applies the change that it sends.
+            self.session.send(message, wait=False)
         except SendException as error:
             self.session.report(error)
 

@@ -9,6 +9,7 @@ import logging
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -158,7 +159,9 @@ def test_connect_appends_as_append_does(url, part, target):
 
 def test_connect_returns_at_once_in_connecting():
     with Server(lambda peer: (peer.request(), peer.wait())) as server:
+        begin = time.monotonic()
         session = websocket(server.url, connect_timeout=DEADLINE).connect()
+        assert time.monotonic() - begin < 0.5
         states = []
         session.state.subscribe(states.append)
         assert states == [Connecting()]

@@ -505,11 +505,17 @@ class TestThreads:
         add_one: Handler[int] = one.handle(lambda state, amount: state + amount)
         add_two: Handler[int] = two.handle(lambda state, amount: state + amount)
 
+        meeting = threading.Barrier(2)
+
         def both_one(state: int) -> int:
+            if state == 0:
+                meeting.wait(10)  # once, each is in its handler when it calls the other's
             add_two(1)
             return state + 1
 
         def both_two(state: int) -> int:
+            if state == 0:
+                meeting.wait(10)
             add_one(1)
             return state + 1
 

@@ -1,8 +1,11 @@
 """A store and a server kept the same, against a server whose answers the tests decide."""
 
+import base64
+import hashlib
 import queue
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -229,6 +232,18 @@ def test_updates_from_many_threads_are_sent_in_the_order_in_which_they_were_appl
     assert [peer.person().age for _ in range(400)] == list(range(1, 401)) == applied
 
 
+def test_the_status_tells_where_it_stands(peer, syncs):
+    statuses: list[str] = []
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        sync = sync_with(RootStore(NOBODY), websocket(f"ws://127.0.0.1:{silent.getsockname()[1]}"), people)
+        sync.status.subscribe(statuses.append)
+        sync.dispose()
+    assert statuses == ["synchronizing", "offline"]
+    sync = synced(syncs, RootStore(NOBODY), peer.url)
+    sync.status.subscribe(statuses.append)
+    assert statuses[2:] == ["synchronized"]
+
+
 def test_of_the_changes_made_while_connecting_the_last_is_sent(syncs):
     peer = Peer()
     accept = threading.Event()
@@ -326,15 +341,17 @@ def test_a_sub_store_can_be_kept_the_same_with_a_server(peer, syncs):
     assert peer.is_quiet()
 
 
-def test_after_dispose_nothing_is_sent_and_nothing_comes(peer, syncs):
+def test_after_dispose_nothing_is_sent_and_nothing_follows(peer, syncs, caplog):
     store = RootStore(NOBODY)
     sync = synced(syncs, store, peer.url)
     store.update(Person("Ada"))
+    assert peer.person() == Person("Ada")
     sync.dispose()
     sync.dispose()
     store.update(Person("Grace"))
-    assert peer.person() == Person("Ada")
-    assert peer.received.empty()
+    assert sync.session.current_state.event.code == 1000
+    assert peer.is_quiet()
+    assert "not sent" not in caplog.text  # it does not follow the store any more
 
 
 def test_a_change_that_was_not_sent_before_dispose_is_told(syncs, caplog):
@@ -397,6 +414,57 @@ def hub_has(hub: Hub, person: Person) -> Iterator[None]:
         yield
     finally:
         sync.dispose()
+
+
+def test_an_edit_that_crosses_with_what_the_hub_sends_ends_the_same_on_both_sides():
+    with Hub() as hub:
+        first = RootStore(Person("old"))
+        sync = first.sync_with(websocket(hub.url), people)
+        sync.push()
+        for age in range(20):
+            late = RootStore(NOBODY)
+            joined = late.sync_with(websocket(hub.url), people)
+            late.update(Person("new", age))  # on its way while the hub's own is
+            wait_until(first, Person("new", age))
+            joined.session.close()  # what the hub has sent comes before the end
+            assert late.current == Person("new", age)
+            joined.dispose()
+        sync.dispose()
+
+
+def test_a_change_that_came_through_one_sync_goes_on_through_another(syncs):
+    with serving(Peer()) as left, serving(Peer()) as right:
+        store = RootStore(NOBODY)
+        for peer in (left, right):
+            synced(syncs, store, peer.url)
+        left.send(Person("Ada"))
+        assert right.person() == Person("Ada")
+        right.send(Person("Grace"))
+        assert left.person() == Person("Grace")
+        store.update_from("somebody")(Person("Alan"))
+        assert left.person() == right.person() == Person("Alan")
+        syncs.close()
+
+
+def test_a_server_that_does_not_read_does_not_hold_the_store_up(syncs):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        store = RootStore(b"")
+        raw = Resource(bytes, id=lambda value: value, empty=b"", format="msgpack")
+        sync = store.sync_with(websocket(f"ws://127.0.0.1:{listener.getsockname()[1]}", close_timeout=0.1), raw)
+        connection, _ = listener.accept()
+        with connection:
+            request = connection.recv(1 << 16).decode()
+            key = request.partition("Sec-WebSocket-Key: ")[2].partition("\r\n")[0].encode()
+            accept = base64.b64encode(hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()).decode()  # noqa: S324
+            head = "HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade"
+            connection.sendall("\r\n".join((*head, f"Sec-WebSocket-Accept: {accept}", "", "")).encode())
+            wait_for(sync, "synchronized")
+            begin = time.monotonic()
+            for number in range(32):
+                store.update(bytes([number]) * (1 << 20))
+            assert store.current[0] == 31
+            assert time.monotonic() - begin < SECONDS
+            sync.dispose()
 
 
 def test_two_stores_bridged_over_two_sockets_settle(syncs):
