@@ -101,9 +101,15 @@ class Session(Lifecycle):
         self._finisher: int | None = None  # the thread that delivers the end; written by it alone
         # A daemon: a script that ends is not kept alive by a feed. At exit the sessions still open close first.
         self._thread = _SessionThread(target=self._run, name=f"rxsocket {self._url}", daemon=True)
-        with _open_sessions_lock:
-            _open_sessions.add(self)
-        self._thread.start()
+
+    def start(self) -> Self:
+        """Begin to connect, once; :meth:`rxsocket.Socket.connect` has done so already. Returns the session itself."""
+        with self._lock:
+            if self._thread.ident is None and isinstance(self._state, Connecting):
+                with _open_sessions_lock:
+                    _open_sessions.add(self)
+                self._thread.start()
+        return self
 
     # --- what it tells
 
@@ -281,6 +287,8 @@ class Session(Lifecycle):
         else:
             # On this thread, since the session's own may be held up by a host that does not answer.
             self._opening.abort()
+            if self._thread.ident is None:  # it will never be started, and so never close this
+                self._waiter.close()
             self._finish(given_up)
 
     def _enter_closing(self, initiator: Initiator, close: Close, frame: bytes) -> None:

@@ -60,6 +60,18 @@ class Socket:
         Raises:
             ConnectionException: The URL, or a sub-protocol's name, can never work; the cause is chained.
         """
+        return self.prepare(sub_url, paused=paused).start()
+
+    def prepare(self, sub_url: str = "", *, paused: bool = False) -> Session:
+        """Return a session that has not begun to connect: ``start()`` does, when all that is wanted is subscribed to.
+
+        Args:
+            sub_url: As :meth:`connect` takes it.
+            paused: As :meth:`connect` takes it.
+
+        Raises:
+            ConnectionException: The URL, or a sub-protocol's name, can never work; the cause is chained.
+        """
         url = check_url(_join(self._url, sub_url))
         check_protocols(self._protocols)
         return Session(url, self._protocols, self._options, paused=paused)

@@ -51,11 +51,14 @@ class Sync(abc.DisposableBase):
         self._store = store
         self._encode = encode
         self._decode = decode
-        self._receive = store.update_from(self)
+        self._receive = store.handle(self._accepted, origin=self)
+        self._made = 0  # how many changes are not the server's; in the store's own queue alone
+        self._sent = 0  # which of them was the last to be sent; in the actions of _sends alone
         # Sends go out in the order of the changes, whichever threads make them.
         self._sends = SerialQueue()
-        self._unsent: list[object] = []  # in the actions of _sends alone: the last change, made while connecting
-        self.session: Session = socket.connect()
+        self._unsent: list[tuple[int, object]] = []  # likewise: the last change, made while connecting
+        # Begins to connect when all is subscribed to: a pong says that what came before it is in the store.
+        self.session: Session = socket.prepare()
         self.errors: Observable[RxSocketException] = self.session.errors
         self.status: Observable[SyncStatus] = self.session.state.pipe(ops.map(_status), ops.distinct_until_changed())
         self._subscriptions = CompositeDisposable(
@@ -64,10 +67,11 @@ class Sync(abc.DisposableBase):
         )
         # Not disposed of: it completes with the session, and tells then of what could not be sent.
         self.session.state.subscribe(self._state_changed)
+        self.session.start()
 
     def push(self) -> None:
         """Send the store's current value, as if it had just changed: the one at the start, say. From any thread."""
-        self._sends.run(partial(self._send, self._store.current))
+        self._sends.run(partial(self._send, self._made, self._store.current))
 
     def dispose(self) -> None:
         """Stop, and close the session; what was sent before goes out. From any thread, any number of times."""
@@ -78,24 +82,32 @@ class Sync(abc.DisposableBase):
         return f"<Sync {_status(self.session.current_state)} {self.session.url}>"
 
     def _received(self, message: str | bytes) -> None:
+        sent = self._sent
         try:
             value = self._decode(message)
         except DecodeException as error:
             self.session.report(error)
         else:
-            self._receive(value)
+            self._receive((sent, value))
+
+    def _accepted(self, state: Any, received: tuple[int, Any]) -> Any:  # noqa: ANN401 the store's own type
+        """Return the value after one of the server's came, which may have waited while another thread edited."""
+        sent, value = received
+        # A change that went out after it came is newer, to the server too.
+        return state if self._made > sent else value
 
     def _changed(self, change: Change[Any]) -> None:
         if change.origin is not self:
-            self._sends.run(partial(self._send, change.value))
+            self._made += 1
+            self._sends.run(partial(self._send, self._made, change.value))
 
     def _state_changed(self, state: State) -> None:
         if not isinstance(state, Connecting):
             self._sends.run(self._send_unsent)
 
-    def _send(self, value: object) -> None:
+    def _send(self, number: int, value: object) -> None:
         if isinstance(self.session.current_state, Connecting):
-            self._unsent = [value]
+            self._unsent = [(number, value)]
             return
         self._unsent = []  # it is older
         try:
@@ -110,11 +122,12 @@ class Sync(abc.DisposableBase):
             self.session.send(message, wait=False)
         except SendException as error:
             self.session.report(error)
+        self._sent = number
 
     def _send_unsent(self) -> None:
         unsent, self._unsent = self._unsent, []
-        for value in unsent:
-            self._send(value)
+        for number, value in unsent:
+            self._send(number, value)
 
 
 def _status(state: State) -> SyncStatus:

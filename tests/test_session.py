@@ -668,6 +668,29 @@ def test_a_child_process_that_ends_leaves_its_parents_session_alone(server):
     assert done.stdout == "['before', 'after']\n1000\n"
 
 
+def test_a_prepared_session_shows_its_whole_life_to_who_subscribed_before_the_start(server):
+    session = websocket(server.url).prepare("/burst")
+    states, bodies = Seen(session.state), Seen(session.messages.body)
+    session.pause()
+    assert session.start() is session.start()
+    is_open(session)
+    session.resume()
+    assert bodies.wait(BURST)[:BURST] == [str(number) for number in range(BURST)]
+    session.close()
+    assert [type(state) for state in states.all()] == [Connecting, Open, Closing, Closed]
+
+
+def test_a_prepared_session_that_is_closed_never_connects(server):
+    session = websocket(server.url).prepare()
+    closes = Seen(session.closes)
+    session.close(reason="not wanted")
+    assert (closes.one().code, closes.one().reason) == (1006, "not wanted")
+    session.start()
+    assert not session._thread.is_alive()
+    with pytest.raises(SendException, match="closed"):
+        session.send("x")
+
+
 def test_closing_again_while_the_end_is_told_does_not_wait_for_itself(play, connect):
     session = connect(play(lambda wire: wire.sock.recv(1 << 16), upgrade=False))
     session.closes.subscribe(lambda _: session.close())
