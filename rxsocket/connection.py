@@ -398,8 +398,11 @@ class Connection:
         except OSError as error:
             raise ConnectionException(f"the connection to {self.url} is lost: {error}") from error
 
-    def send(self, data: bytes | bytearray) -> int:
-        """Write what the socket takes of some bytes; return how many that were.
+    def send(self, data: bytes | bytearray, taken: list[int]) -> None:
+        """Write what the socket takes of some bytes, and append to a list how many that were, if any.
+
+        In one step of the interpreter: a Ctrl-C that comes just then must not hide that they are gone. (Over TLS the
+        standard library's own code is in between.)
 
         Raises:
             ConnectionException: The connection is lost.
@@ -408,11 +411,12 @@ class Connection:
         with memoryview(data) as view, view[:WRITE_SIZE] as piece:
             try:
                 if self._tls is None:
-                    return self._sock.send(piece)
-                with self._tls:
-                    return self._sock.send(piece)
+                    taken.extend(map(self._sock.send, (piece,)))
+                else:
+                    with self._tls:
+                        taken.append(self._sock.send(piece))
             except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-                return 0
+                return
             except OSError as error:
                 raise ConnectionException(f"the connection to {self.url} is lost: {error}") from error
 

@@ -23,6 +23,7 @@ class Outgoing:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._bytes = bytearray()
+        self._taken: list[int] = []  # how much of them is gone already, if Ctrl-C came before they were removed
         self.error: ConnectionException | None = None
 
     def __len__(self) -> int:
@@ -44,13 +45,22 @@ class Outgoing:
     def write(self, connection: Connection) -> None:
         """Give the socket what it takes."""
         try:
-            while self._bytes and (taken := connection.send(self._bytes)):
-                del self._bytes[:taken]
+            while True:
+                if self._taken:
+                    # Without a call in between, so without a moment in which Ctrl-C could come.
+                    del self._bytes[: self._taken[0]]
+                    del self._taken[0]
+                if not self._bytes:
+                    return
+                connection.send(self._bytes, self._taken)
+                if not self._taken:
+                    return
         except ConnectionException as error:
             # What the peer sent before may still be there to be read, so the reader finds the end by itself.
             self.error = error
-            self._bytes.clear()
+            self.clear()
 
     def clear(self) -> None:
         """Forget what waits."""
         self._bytes.clear()
+        self._taken.clear()

@@ -108,7 +108,13 @@ class Session(Lifecycle):
             if self._thread.ident is None and isinstance(self._state, Connecting):
                 with _open_sessions_lock:
                     _open_sessions.add(self)
-                self._thread.start()
+                try:
+                    self._thread.start()
+                except BaseException:  # the system has no thread left, say
+                    with _open_sessions_lock:
+                        _open_sessions.discard(self)
+                    self._waiter.close()
+                    raise
         return self
 
     # --- what it tells
@@ -155,12 +161,13 @@ class Session(Lifecycle):
             self._outgoing.append(frame)
             if self._on_own_thread():
                 return  # what a batch of messages produces is written at its end
-            self._write()
+            try:
+                self._write()
+            finally:  # also if Ctrl-C comes: what has joined goes out
+                if self._outgoing:
+                    self._waiter.wake()
             if self._outgoing.error is not None:
                 self._refuse(str(self._outgoing.error))
-            pending = bool(self._outgoing)
-        if pending:
-            self._waiter.wake()
 
     def close(self, code: int = NORMAL_CLOSURE, reason: str = "") -> None:
         """Close the session: what was sent goes out first, then the close frame; then the peer's is awaited.
@@ -188,14 +195,17 @@ class Session(Lifecycle):
                 connection.abort()
 
     @classmethod
-    def close_all(cls, timeout: float = EXIT_SECONDS) -> None:
-        """Close every open session of the process with 1001, as it happens at the interpreter's exit.
+    def close_all(cls, timeout: float = EXIT_SECONDS, *, connecting: bool = True) -> None:
+        """Close every session of the process with 1001, as happens to those that are Open at the interpreter's exit.
 
         Args:
             timeout: Seconds after which it returns, whichever sessions are not Closed by then.
+            connecting: Whether to close those that are Connecting, too.
         """
         with _open_sessions_lock:
             sessions = list(_open_sessions)
+        if not connecting:
+            sessions = [session for session in sessions if not isinstance(session.current_state, Connecting)]
         for session in sessions:
             session._begin_close(Close(GOING_AWAY))  # noqa: SLF001 of the same class
         deadline = time.monotonic() + timeout
@@ -407,7 +417,7 @@ class Session(Lifecycle):
         with self._lock:
             # A peer that pings and never reads has no claim on memory; section 5.5.3: not every ping must be answered.
             frame = encode_pong(ping.payload)
-            if isinstance(self._state, Open) and self._outgoing.takes(frame):
+            if isinstance(self._state, Open) and self._outgoing.has_room and self._outgoing.takes(frame):
                 self._outgoing.append(frame)
                 self._write()
 
@@ -445,7 +455,8 @@ def _log_subscriber(stream: str, error: BaseException) -> None:
     logger.error("a subscriber of %s raised", stream, exc_info=error)
 
 
-atexit.register(Session.close_all)
+# Of those that are Connecting no server would hear, and their subscribers, told here, could hold the exit up.
+atexit.register(Session.close_all, connecting=False)
 if hasattr(os, "register_at_fork"):
     # A child process that ends must not close what goes on in its parent, over the same socket.
     os.register_at_fork(after_in_child=_open_sessions.clear)

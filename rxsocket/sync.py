@@ -33,7 +33,8 @@ class Sync(abc.DisposableBase):
     Each text or binary message is one value of the store. What came from the server is not sent back to it: a change
     carries its origin, and no values are compared for that. Of the changes that are made while it is connecting the
     last is sent when it is open; the store's value at the start is not. A change that can't be sent, and a message that
-    is not what it should be, is told by :attr:`errors`; the store keeps its value.
+    is not what it should be, is told by :attr:`errors`, and after the session's end by the log; the store keeps its
+    value.
 
     Attributes:
         session: The session that it runs over.

@@ -63,6 +63,17 @@ def test_a_lost_peer_is_kept_as_the_error_and_nothing_waits_any_more(pair):
     assert len(outgoing) == 0
 
 
+def test_an_interrupt_right_after_the_socket_took_bytes_sends_none_of_them_twice(pair):
+    connection, peer = pair
+    outgoing = Outgoing(100)
+    outgoing.append(b"gone, still here")
+    # As Ctrl-C leaves it when it comes before the bytes are removed.
+    connection.send(b"gone, ", outgoing._taken)
+    outgoing.write(connection)
+    assert received(peer) == b"gone, still here"
+    assert len(outgoing) == 0
+
+
 def test_what_waits_can_be_forgotten():
     outgoing = Outgoing(100)
     outgoing.append(b"x")
