@@ -128,9 +128,13 @@ class Decoder:
             soon as a frame's header announces it.
         masked: Whether the peer's frames must be masked: False for a client's decoder, True for a server's
             (section 5.1).
+
+    Attributes:
+        positions: For each control frame that :meth:`feed` returned last, how many of the messages came before it.
     """
 
     def __init__(self, max_size: int, *, masked: bool = False) -> None:
+        self.positions: list[int] = []
         self._max_size = max_size
         self._masked = masked
         self._header = b""  # the start of a frame whose header (or control frame) is not complete yet
@@ -155,17 +159,20 @@ class Decoder:
         """
         messages: list[Message] = []
         controls: list[Control] = []
+        self.positions = []
         if not self._ended:
             try:
                 self._parse(data, messages, controls)
             except ProtocolException as error:
                 self._ended = True
                 controls.append(error)
+                self.positions.append(len(messages))
             except UnicodeDecodeError as error:  # section 8.1
                 self._ended = True
                 failure = ProtocolException(f"a text message is not UTF-8: {error.reason}", INVALID_PAYLOAD)
                 failure.__cause__ = error
                 controls.append(failure)
+                self.positions.append(len(messages))
         return messages, controls
 
     def _parse(self, data: bytes, messages: list[Message], controls: list[Control]) -> None:  # noqa: C901 one loop, without calls
@@ -231,6 +238,7 @@ class Decoder:
                 return -1
             content = data[payload:stop]
             controls.append(self._control(opcode, _mask(content, key) if key else content))
+            self.positions.append(len(messages))
             return stop
         self._size += length
         if self._size > self._max_size:

@@ -388,12 +388,15 @@ class Session(Lifecycle):
 
     def _take(self, decoder: Decoder, data: bytes) -> None:
         messages, controls = decoder.feed(data)
-        if messages:
-            self.messages.deliver(messages, 1)
-        # After the messages: to the peer, a pong says that what it sent before has arrived.
-        for control in controls:
+        delivered = 0
+        for control, position in zip(controls, decoder.positions, strict=True):
             if isinstance(control, Ping):
+                # In the order in which they came: to the peer, a pong says that what it sent before has arrived.
+                self.messages.deliver(messages[delivered:position], 1)
+                delivered = position
                 self._answer(control)
+        if delivered < len(messages):
+            self.messages.deliver(messages[delivered:] if delivered else messages, 1)
         end = controls[-1] if controls else None
         if isinstance(end, Close):
             self._received = end

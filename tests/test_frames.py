@@ -498,6 +498,18 @@ def test_max_size_counts_the_bytes_of_a_text() -> None:
     assert failure(Decoder(5), frame(0x81, b"\xe2\x82\xac" * 2)).code == 1009
 
 
+def test_the_position_of_each_control_frame_among_the_messages_is_known() -> None:
+    decoder = Decoder(100)
+    one, two = frame(0x81, b"1"), frame(0x01, b"2")
+    decoder.feed(frame(0x89) + one + frame(0x8A) + two + frame(0x89) + frame(0x80) + frame(0x88))
+    assert decoder.positions == [0, 1, 1, 2]
+    decoder = Decoder(100)
+    decoder.feed(one + one + frame(0x83))
+    assert decoder.positions == [2]
+    assert decoder.feed(one) == ([], [])
+    assert decoder.positions == []
+
+
 @pytest.mark.parametrize("opcode", [TEXT, BINARY])
 @pytest.mark.parametrize("fragment", [b"", "\u20ac".encode()])
 def test_tiny_fragments_take_little_more_memory_than_what_is_in_them(opcode: int, fragment: bytes) -> None:

@@ -691,6 +691,23 @@ def test_a_prepared_session_that_is_closed_never_connects(server):
         session.send("x")
 
 
+def test_a_pong_comes_after_what_the_messages_before_its_ping_produced_and_before_the_later(play):
+    def script(wire: Wire) -> None:
+        fragments = encode_frame(0x1, b"be", final=False, masked=False), encode_frame(0x0, b"low", masked=False)
+        before = encode_message("above", masked=False)
+        wire.raw(before + fragments[0] + encode_frame(0x9, b"between", masked=False) + fragments[1])
+        found.extend(wire.next() for _ in range(3))
+        wire.raw(encode_close(Close(1000), masked=False))
+        wire.frames()
+
+    found: list[object] = []
+    session = websocket(play(script)).prepare()
+    session.messages.body.subscribe(session.send)
+    session.start()
+    close_event(session)
+    assert found == ["above", Pong(b"between"), "below"]
+
+
 def test_closing_again_while_the_end_is_told_does_not_wait_for_itself(play, connect):
     session = connect(play(lambda wire: wire.sock.recv(1 << 16), upgrade=False))
     session.closes.subscribe(lambda _: session.close())
