@@ -18,7 +18,7 @@ floor modules
 1     ``history``: of a store; ``resource``: the codec of entities; ``urls``: which can work; ``frames``: RFC 6455,
       without I/O
 0     ``errors``; ``lenses``; ``subjects``; ``handlers``: of a store; ``options``: of an endpoint; ``waiting``: for a
-      socket; ``chat``: the hub's rooms, without I/O
+      socket; ``chat``: the hub's rooms, without I/O; ``entity``: what clients of a hub's path share
 ===== =================================================================================================================
 """
 

@@ -14,7 +14,6 @@ from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
 import msgspec
-from reactivex import operators as ops
 
 from .chat import ChatMessage, MessageType
 from .demo_stage import FellShort, Stage, ended, logged, told
@@ -126,8 +125,7 @@ def _session(stage: _Demo) -> str:
     grace = socket.connect("hello")  # who answers
     stage.follow("Grace", grace)
     grace.messages.body.subscribe(lambda text: stage.board.event("←", "Grace", text))
-    # Once: what crosses on its way the hub sends back, and an answer to that would never end.
-    grace.messages.body.pipe(ops.take(1)).subscribe(lambda text: grace.send(f"{text} Grace is!"))
+    grace.messages.body.subscribe(lambda text: grace.send(f"{text} Grace is!"))
 
     stage.show('ada = socket.connect("hello")')
     ada = socket.connect("hello")

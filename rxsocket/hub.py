@@ -29,7 +29,7 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import Future
 from http import HTTPStatus
 from types import TracebackType
@@ -42,14 +42,16 @@ from .chat import Refusal, Room
 
 try:
     from websockets.asyncio.server import Server, ServerConnection, broadcast, serve
-    from websockets.exceptions import ConnectionClosed, ConnectionClosedError
+    from websockets.exceptions import ConnectionClosedError
     from websockets.http11 import Request, Response
+
+    from .entity import Client, SharedEntity
 except ImportError as error:
     raise ImportError(
         "the hub needs websockets, 15 or later: pip install 'rxsocket[hub]'", name="websockets"
     ) from error
 
-__all__ = ["Hub", "SharedEntity"]
+__all__ = ["Hub"]
 
 logger = logging.getLogger("rxsocket.hub")
 
@@ -58,72 +60,6 @@ _CLOSE_SECONDS = 1.0
 
 _CHAT = "/chat/"
 _MEMBERS = "/members/"
-
-
-class SharedEntity:
-    """One path's entity: the last one is kept and sent to a newcomer; each change is sent to all but its sender.
-
-    The sender gets it too where the two crossed: if it sent it before it had received what the hub sent it last, it
-    would go on with that in the end, and all others with its own.
-
-    It lives on the hub's loop, where nothing comes between its steps, so it needs no lock: a newcomer gets an entity
-    and then each later one, in the order in which they came to the hub.
-
-    Args:
-        send: Sends one message to each of some connections, in order and without waiting.
-        confirm: Calls a function back on the loop when a connection has received what was sent to it before.
-    """
-
-    def __init__(
-        self,
-        send: Callable[[Iterable[ServerConnection], str | bytes], None],
-        confirm: Callable[[ServerConnection, Callable[[], None]], None],
-    ) -> None:
-        self._send = send
-        self._confirm = confirm
-        self._entity: str | bytes | None = None  # as it came: the hub does not know its schema; written on the loop
-        # How much of what was sent to each client it has not confirmed to have received; written on the loop.
-        self._unconfirmed: dict[ServerConnection, int] = {}
-
-    @property
-    def idle(self) -> bool:
-        """Whether there is nobody and nothing here, so that the path may be forgotten."""
-        return self._entity is None and not self._unconfirmed
-
-    def join(self, client: ServerConnection) -> None:
-        """Let a connection in, and send it the entity if there is one."""
-        self._unconfirmed[client] = 0
-        if self._entity is not None:
-            self._tell([client], self._entity)
-
-    def leave(self, client: ServerConnection) -> None:
-        """Take a connection that has ended out."""
-        self._unconfirmed.pop(client, None)
-
-    def receive(self, client: ServerConnection, entity: str | bytes) -> None:
-        """Keep what a connection sent as the entity, and send it to the others."""
-        self._entity = entity
-        crossed = self._unconfirmed[client] > 0
-        self._tell([other for other in self._unconfirmed if other is not client or crossed], entity)
-
-    def _tell(self, clients: list[ServerConnection], entity: str | bytes) -> None:
-        self._send(clients, entity)
-        for client in clients:
-            self._unconfirmed[client] += 1
-            if self._unconfirmed[client] == 1:  # else it is being asked already
-                self._ask(client)
-
-    def _ask(self, client: ServerConnection) -> None:
-        asked = self._unconfirmed[client]
-
-        def confirmed() -> None:
-            if client in self._unconfirmed:
-                self._unconfirmed[client] -= asked
-                if self._unconfirmed[client]:
-                    self._ask(client)
-
-        self._confirm(client, confirmed)
-
 
 _Endpoint: TypeAlias = SharedEntity | Room
 
@@ -166,7 +102,6 @@ class Hub:
         self._thread: threading.Thread | None = None  # written once, by start, under _lock
         self._stop: Callable[[], object] | None = None  # written by start, taken by the first close, under _lock
         self._endpoints: dict[str, _Endpoint] = {}  # by decoded path; used on the loop only
-        self._asking: set[asyncio.Task[None]] = set()  # kept here, since the loop keeps none; used on the loop only
 
     @property
     def url(self) -> str:
@@ -242,7 +177,7 @@ class Hub:
         stop = asyncio.Event()
         alive: set[ServerConnection] = set()  # written on the loop
 
-        class Connection(ServerConnection):
+        class Connection(Client):
             """Counts as alive from the first byte on: websockets knows of a connection only after its handshake."""
 
             def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -303,6 +238,7 @@ class Hub:
 
     async def _converse(self, connection: ServerConnection) -> None:
         """Serve one client, from the end of its opening handshake on."""
+        assert isinstance(connection, Client)  # noqa: S101 as serve was told
         assert connection.request is not None  # noqa: S101 the opening handshake is done
         path = _path(connection.request)
         endpoint = self._endpoint(path)
@@ -310,6 +246,7 @@ class Hub:
         refusal: Refusal | None = None
         try:
             async for message in connection:
+                connection.take()
                 endpoint.receive(connection, message)
         except Refusal as error:
             refusal = error
@@ -326,20 +263,10 @@ class Hub:
             logger.info("closing a connection to %s with %d: %s", path, refusal.code, refusal.reason)
             await connection.close(refusal.code, _shortened(refusal.reason))
 
-    def _confirm(self, connection: ServerConnection, confirmed: Callable[[], None]) -> None:
-        async def ask() -> None:
-            with contextlib.suppress(ConnectionClosed):
-                await (await connection.ping())
-                confirmed()
-
-        task = asyncio.get_running_loop().create_task(ask())
-        self._asking.add(task)
-        task.add_done_callback(self._asking.discard)
-
     def _endpoint(self, path: str) -> _Endpoint:
         endpoint = self._endpoints.get(path)
         if endpoint is None:
-            endpoint = Room(broadcast) if path.startswith(_CHAT) else SharedEntity(broadcast, self._confirm)
+            endpoint = Room(broadcast) if path.startswith(_CHAT) else SharedEntity()
             self._endpoints[path] = endpoint
         return endpoint
 

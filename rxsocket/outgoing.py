@@ -13,6 +13,10 @@ HIGH_WATER = 1 << 20  # bytes that wait, above which who can wait should
 class Outgoing:
     """Frames in the order in which they go out. Not for two threads at once: it is used under its session's lock.
 
+    Answers, which subscribers send while messages are delivered to them, are kept apart until :meth:`release`: so the
+    pong for a ping that came behind a message goes out before what answers the message, and a peer can tell that from
+    what was sent before the message had arrived.
+
     Args:
         limit: How many bytes may wait at the most, for those who can't wait for room.
 
@@ -23,24 +27,35 @@ class Outgoing:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._bytes = bytearray()
+        self._answers = bytearray()
         self._taken: list[int] = []  # how much of them is gone already, if Ctrl-C came before they were removed
         self.error: ConnectionException | None = None
 
     def __len__(self) -> int:
-        return len(self._bytes)
+        return len(self._bytes) + len(self._answers)
 
     @property
     def has_room(self) -> bool:
-        """Whether so little waits that another message may join at once."""
-        return len(self._bytes) <= HIGH_WATER
+        """Whether so little waits that another frame may join at once."""
+        return len(self._bytes) <= min(HIGH_WATER, self._limit)
 
     def takes(self, frame: bytes) -> bool:
-        """Whether a frame may join, of who can't wait for room."""
-        return len(self._bytes) + len(frame) <= self._limit
+        """Whether a message may join, of who can't wait for room."""
+        return len(self) + len(frame) <= self._limit
 
     def append(self, frame: bytes) -> None:
         """Let a frame join."""
         self._bytes += frame
+
+    def answer(self, frame: bytes) -> None:
+        """Let a frame join at the next :meth:`release`."""
+        self._answers += frame
+
+    def release(self) -> None:
+        """Let the answers join."""
+        if self._answers:
+            self._bytes += self._answers
+            self._answers.clear()
 
     def write(self, connection: Connection) -> None:
         """Give the socket what it takes."""
@@ -63,4 +78,5 @@ class Outgoing:
     def clear(self) -> None:
         """Forget what waits."""
         self._bytes.clear()
+        self._answers.clear()
         self._taken.clear()

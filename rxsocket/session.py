@@ -158,9 +158,10 @@ class Session(Lifecycle):
             refusal = self._await_room(frame, wait=wait) or self._refusal()
             if refusal is not None:
                 self._refuse(refusal)
-            self._outgoing.append(frame)
             if self._on_own_thread():
-                return  # what a batch of messages produces is written at its end
+                self._outgoing.answer(frame)  # what a batch of messages produces is written at its end
+                return
+            self._outgoing.append(frame)
             try:
                 self._write()
             finally:  # also if Ctrl-C comes: what has joined goes out
@@ -305,6 +306,7 @@ class Session(Lifecycle):
         """Make the transition to Closing, with a close frame behind what is on its way out. Under _lock."""
         self._enter(Closing(initiator))
         self._sent = close
+        self._outgoing.release()
         self._outgoing.append(frame)
         self._limit_closing(self._options.close_timeout)
 
@@ -365,6 +367,7 @@ class Session(Lifecycle):
             self.messages.drain()
             full = self.messages.full
             with self._lock:
+                self._outgoing.release()
                 self._write()
                 writing = bool(self._outgoing)
                 deadline = self._deadline
@@ -419,10 +422,10 @@ class Session(Lifecycle):
     def _answer(self, ping: Ping) -> None:
         with self._lock:
             # A peer that pings and never reads has no claim on memory; section 5.5.3: not every ping must be answered.
-            frame = encode_pong(ping.payload)
-            if isinstance(self._state, Open) and self._outgoing.has_room and self._outgoing.takes(frame):
-                self._outgoing.append(frame)
-                self._write()
+            if isinstance(self._state, Open) and self._outgoing.has_room:
+                self._outgoing.append(encode_pong(ping.payload))
+            self._outgoing.release()
+            self._write()
 
     def _close_event(self, cause: RxSocketException | None) -> CloseEvent:
         """Say how the connection ended. Under _lock."""

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 from servers import DEADLINE, EchoServer, NodeServer, Peer, Wire
 
+from rxsocket.hub import Hub
 from rxsocket.session import Session
 from rxsocket.socket import websocket
 
@@ -104,6 +105,12 @@ def _named(number: str, descriptor: int) -> str:
 def server() -> Iterator[EchoServer]:
     with EchoServer() as server:
         yield server
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    with Hub() as hub:
+        yield hub
 
 
 @pytest.fixture

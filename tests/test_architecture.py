@@ -32,6 +32,7 @@ FLOORS = {
     "options": 0,
     "waiting": 0,
     "chat": 0,
+    "entity": 0,
     "history": 1,
     "resource": 1,
     "frames": 1,
@@ -217,7 +218,7 @@ def test_frames_do_no_io() -> None:
 
 
 def test_the_core_imports_its_three_dependencies_and_the_standard_library_alone() -> None:
-    heavier = {"chat", "hub", "demo", "demo_stage", "demo_view", "__main__"}  # the extras
+    heavier = {"chat", "entity", "hub", "demo", "demo_stage", "demo_view", "__main__"}  # the extras
     for name in set(SOURCES) - heavier:
         outside = foreign(name) - set(sys.stdlib_module_names)
         assert outside <= {"reactivex", "websocket", "msgspec"}, name

@@ -2,43 +2,24 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import re
 import socket
-import threading
 import time
-from urllib.parse import urlsplit
 
 import msgspec
 import pytest
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from clients import closing, connect, get
+from servers import DEADLINE
+from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection
-from websockets.sync.client import connect as _connect
 
 from rxsocket.chat import ChatMessage
 from rxsocket.hub import Hub
 
-DEADLINE = 10
-
-
-@pytest.fixture(autouse=True)
-def _nothing_stays():
-    before = set(threading.enumerate())
-    yield
-    for thread in set(threading.enumerate()) - before:
-        thread.join(DEADLINE)
-        assert not thread.is_alive(), thread
-
-
-@pytest.fixture
-def hub():
-    with Hub() as hub:
-        yield hub
-
 
 def enter(hub: Hub, room: str = "room") -> ClientConnection:
-    return _connect(f"{hub.url}/chat/{room}", proxy=None, open_timeout=DEADLINE, close_timeout=DEADLINE)
+    return connect(f"{hub.url}/chat/{room}")
 
 
 def say(client: ClientConnection, content: str, member: str, kind: str, created: str = "09:30") -> None:
@@ -60,22 +41,8 @@ def heard(client: ClientConnection) -> tuple[str, str, str, str]:
     return tuple(message.values())
 
 
-def closing(client: ClientConnection) -> tuple[int, str]:
-    with pytest.raises(ConnectionClosed) as raised:
-        client.recv(timeout=DEADLINE)
-    close = raised.value.rcvd
-    assert close is not None
-    return close.code, close.reason
-
-
 def get_members(hub: Hub, room: str = "room") -> tuple[int, str, str]:
-    connection = http.client.HTTPConnection(urlsplit(hub.url).netloc, timeout=DEADLINE)
-    try:
-        connection.request("GET", f"/members/{room}")
-        response = connection.getresponse()
-        return response.status, response.headers["Content-Type"], response.read().decode()
-    finally:
-        connection.close()
+    return get(hub, f"/members/{room}")
 
 
 def await_members(hub: Hub, *members: str, room: str = "room") -> None:

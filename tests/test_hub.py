@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import http.client
 import logging
 import os
 import re
@@ -13,99 +12,16 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Self
 from urllib.parse import urlsplit
 
 import pytest
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from clients import RawClient, closing, confirm, connect, get, receive
+from servers import DEADLINE
+from websockets.exceptions import InvalidStatus
 from websockets.frames import Frame, Opcode
-from websockets.sync.client import ClientConnection
-from websockets.sync.client import connect as _connect
 
 import rxsocket.hub
 from rxsocket.hub import Hub
-
-DEADLINE = 10
-
-
-@pytest.fixture(autouse=True)
-def _nothing_stays():
-    before = set(threading.enumerate())
-    yield
-    for thread in set(threading.enumerate()) - before:
-        thread.join(DEADLINE)
-        assert not thread.is_alive(), thread
-
-
-@pytest.fixture
-def hub():
-    with Hub() as hub:
-        yield hub
-
-
-def connect(url: str, **options) -> ClientConnection:
-    return _connect(url, proxy=None, max_size=None, open_timeout=DEADLINE, close_timeout=DEADLINE, **options)
-
-
-def receive(client: ClientConnection) -> str | bytes:
-    return client.recv(timeout=DEADLINE)
-
-
-def confirm(client: ClientConnection) -> None:
-    """Let the hub know that the client has received what was sent to it."""
-    # The hub's own ping comes before the pong for this one, and is answered before that is seen.
-    assert client.ping().wait(DEADLINE)
-
-
-def closing(client: ClientConnection) -> tuple[int, str]:
-    """The code and the reason with which the hub closes a client that waits for a message."""
-    with pytest.raises(ConnectionClosed) as raised:
-        receive(client)
-    close = raised.value.rcvd
-    assert close is not None
-    return close.code, close.reason
-
-
-def get(hub: Hub, path: str, method: str = "GET") -> tuple[int, str, str]:
-    """The status, the content type and the body of a plain HTTP answer."""
-    connection = http.client.HTTPConnection(urlsplit(hub.url).netloc, timeout=DEADLINE)
-    try:
-        connection.request(method, path)
-        response = connection.getresponse()
-        return response.status, response.headers["Content-Type"], response.read().decode()
-    finally:
-        connection.close()
-
-
-class RawClient:
-    """A client that does nothing by itself: it reads nothing, and answers no close frame."""
-
-    def __init__(self, hub: Hub, path: str | None = "/") -> None:
-        """With path None it sends no handshake."""
-        url = urlsplit(hub.url)
-        self.socket = socket.create_connection((url.hostname, url.port), timeout=DEADLINE)
-        if path is not None:
-            self.socket.sendall(
-                f"GET {path} HTTP/1.1\r\nHost: {url.netloc}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
-            )
-            answer = b""
-            while not answer.endswith(b"\r\n\r\n"):
-                answer += self.socket.recv(1)
-            assert answer.startswith(b"HTTP/1.1 101 ")
-
-    def send(self, text: str) -> None:
-        self.socket.sendall(Frame(Opcode.TEXT, text.encode()).serialize(mask=True))
-
-    def reset(self) -> None:
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-        self.socket.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.socket.close()
 
 
 def seconds_to_close(hub: Hub) -> float:
@@ -114,81 +30,7 @@ def seconds_to_close(hub: Hub) -> float:
     return time.monotonic() - start
 
 
-# Shared entities
-
-
-def test_a_newcomer_gets_the_last_entity(hub):
-    with connect(hub.url + "/person") as first, connect(hub.url + "/person") as second:
-        first.send("one")
-        assert receive(second) == "one"
-        first.send("two")
-        assert receive(second) == "two"
-        with connect(hub.url + "/person") as newcomer:
-            assert receive(newcomer) == "two"
-
-
-def test_the_last_entity_stays_when_all_have_left(hub):
-    with connect(hub.url + "/person") as first, connect(hub.url + "/person") as second:
-        first.send("one")
-        assert receive(second) == "one"
-    with connect(hub.url + "/person") as newcomer:
-        assert receive(newcomer) == "one"
-
-
-def test_a_change_goes_to_the_others_and_not_to_its_sender(hub):
-    with connect(hub.url) as first, connect(hub.url) as second, connect(hub.url) as third:
-        first.send("of first")
-        assert receive(second) == receive(third) == "of first"
-        confirm(second)
-        second.send("of second")
-        assert receive(first) == "of second"  # and not its own, which would have come before
-        assert receive(third) == "of second"
-        confirm(third)
-        third.send("of third")
-        assert receive(second) == "of third"
-
-
-def test_text_stays_text_and_binary_binary(hub):
-    with connect(hub.url) as first, connect(hub.url) as second:
-        for entity in ("", "Zoë 🎈", b"", b"\x00\xff" * 70_000):
-            first.send(entity)
-            got = receive(second)
-            assert got == entity
-            assert type(got) is type(entity)
-        with connect(hub.url) as newcomer:
-            assert receive(newcomer) == b"\x00\xff" * 70_000
-
-
-def test_changes_keep_their_order(hub):
-    with connect(hub.url) as sender, connect(hub.url) as reader:
-        sender.send("ready")
-        assert receive(reader) == "ready"
-        for number in range(2_000):
-            sender.send(str(number))
-        assert [receive(reader) for _ in range(2_000)] == [str(number) for number in range(2_000)]
-
-
-def test_a_newcomer_amid_changes_misses_none_and_sees_none_twice(hub):
-    last = 3_000
-
-    def change() -> None:
-        for number in range(last + 1):
-            sender.send(str(number))
-
-    def read_all() -> list[int]:
-        with connect(hub.url) as newcomer:
-            numbers = [int(receive(newcomer))]
-            while numbers[-1] != last:
-                numbers.append(int(receive(newcomer)))
-            return numbers
-
-    with connect(hub.url) as sender, ThreadPoolExecutor(5) as pool:
-        sending = pool.submit(change)
-        readers = [pool.submit(read_all) for _ in range(4)]
-        sending.result(DEADLINE)
-        for reader in readers:
-            numbers = reader.result(DEADLINE)
-            assert numbers == list(range(numbers[0], last + 1))
+# Paths and clients
 
 
 def test_paths_are_independent_and_known_by_their_decoded_name(hub):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import pytest
 from reactivex import Observable
+from threads import in_threads
 
 from rxsocket.errors import HoldException
 from rxsocket.frames import Message
@@ -543,14 +543,6 @@ def test_a_subscriber_that_raises_while_held_messages_go_out_after_the_end_holds
 
 
 # --- threads
-
-
-def in_threads(*targets: Callable[[], None]) -> None:
-    threads = [threading.Thread(target=target) for target in targets]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
 
 
 def test_whenever_the_first_subscriber_comes_it_gets_every_message_in_order_and_one_end() -> None:

@@ -53,6 +53,32 @@ def test_it_has_room_up_to_the_high_water_and_takes_up_to_its_limit():
     assert not outgoing.has_room
 
 
+def test_answers_join_behind_what_comes_before_their_release(pair):
+    connection, peer = pair
+    outgoing = Outgoing(100)
+    outgoing.answer(b"an answer, ")
+    outgoing.answer(b"and another")
+    outgoing.append(b"a pong, ")
+    outgoing.write(connection)
+    assert received(peer) == b"a pong, "
+    outgoing.release()
+    outgoing.write(connection)
+    assert received(peer) == b"an answer, and another"
+    outgoing.release()
+    assert len(outgoing) == 0
+
+
+def test_answers_count_for_the_limit_and_leave_room_for_pongs():
+    outgoing = Outgoing(100)
+    outgoing.answer(bytes(100))
+    assert len(outgoing) == 100
+    assert not outgoing.takes(b"x")
+    assert outgoing.has_room
+    outgoing.release()
+    outgoing.append(b"x")
+    assert not outgoing.has_room
+
+
 def test_a_lost_peer_is_kept_as_the_error_and_nothing_waits_any_more(pair):
     connection, peer = pair
     outgoing = Outgoing(1 << 30)
@@ -77,5 +103,6 @@ def test_an_interrupt_right_after_the_socket_took_bytes_sends_none_of_them_twice
 def test_what_waits_can_be_forgotten():
     outgoing = Outgoing(100)
     outgoing.append(b"x")
+    outgoing.answer(b"x")
     outgoing.clear()
     assert len(outgoing) == 0

@@ -692,25 +692,54 @@ def test_a_prepared_session_that_is_closed_never_connects(server):
         session.send("x")
 
 
-def test_a_pong_comes_after_what_the_messages_before_its_ping_produced_and_before_the_later(play):
+def test_a_pong_stands_between_what_crossed_with_a_message_and_what_answers_it(play):
     def script(wire: Wire) -> None:
         fragments = encode_frame(0x1, b"be", final=False, masked=False), encode_frame(0x0, b"low", masked=False)
         before = encode_message("above", masked=False)
         wire.raw(before + fragments[0] + encode_frame(0x9, b"between", masked=False) + fragments[1])
         decoder = Decoder(1000, masked=True)
-        while len(found) < 3:
+        while len(found) < 4:
             for byte in wire.sock.recv(1000):  # one by one, so that messages and pongs stay in their order
                 for events in decoder.feed(bytes([byte])):
                     found.extend(events)
         wire.raw(encode_close(Close(1000), masked=False))
         wire.frames()
 
+    def respond(text: str) -> None:
+        session.send(f"re: {text}")
+        if text == "above":
+            other = threading.Thread(target=session.send, args=("of another thread",))
+            other.start()
+            other.join()
+
     found: list[object] = []
     session = websocket(play(script)).prepare()
-    session.messages.body.subscribe(session.send)
+    session.messages.body.subscribe(respond)
     session.start()
     close_event(session)
-    assert found == ["above", Pong(b"between"), "below"]
+    assert found == ["of another thread", Pong(b"between"), "re: above", "re: below"]
+
+
+def test_what_a_subscriber_sent_goes_out_before_the_close_frame_of_another_thread(play):
+    def script(wire: Wire) -> None:
+        wire.send("question")
+        found.extend((wire.next(), wire.next()))
+        wire.close(Close(1000))
+
+    def respond(text: str) -> None:
+        session.send("answer")
+        closer.start()
+        with session._changed:
+            assert session._changed.wait_for(lambda: isinstance(session.current_state, Closing), DEADLINE)
+
+    found: list[object] = []
+    session = websocket(play(script)).prepare()
+    closer = threading.Thread(target=session.close)
+    session.messages.body.subscribe(respond)
+    session.start()
+    assert close_event(session).was_clean
+    closer.join()
+    assert found == ["answer", Close(1000)]
 
 
 def test_closing_again_while_the_end_is_told_does_not_wait_for_itself(play, connect):

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 from reactivex.subject import Subject
+from threads import in_threads
 
 from rxsocket.errors import SubscriberException
 from rxsocket.handlers import EmittingHandler, Handler, handled_by
@@ -57,21 +58,6 @@ def seen(store: Store[Any]) -> list[Any]:
     values: list[Any] = []
     store.data.subscribe(values.append)
     return values
-
-
-def in_threads(*targets: Any) -> None:
-    start = threading.Barrier(len(targets))
-
-    def run(target: Any) -> None:
-        start.wait(10)
-        target()
-
-    threads = [threading.Thread(target=run, args=(target,)) for target in targets]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(20)
-        assert not thread.is_alive()
 
 
 class TestValues:

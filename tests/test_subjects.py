@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from reactivex import Observable, abc
+from threads import in_threads
 
 from rxsocket.subjects import BehaviorSubject, SerialQueue, Subject, guarded
 
@@ -46,21 +47,6 @@ class Reports:
 @pytest.fixture
 def report() -> Reports:
     return Reports()
-
-
-def in_threads(*targets: Any) -> None:
-    start = threading.Barrier(len(targets))
-
-    def run(target: Any) -> None:
-        start.wait(10)
-        target()
-
-    threads = [threading.Thread(target=run, args=(target,)) for target in targets]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(20)
-        assert not thread.is_alive()
 
 
 class TestSerialQueue:

@@ -1,0 +1,104 @@
+"""Plain clients of a hub, of another make than rxsocket, and what they see."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+from typing import Self
+from urllib.parse import urlsplit
+
+import pytest
+from servers import DEADLINE
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection
+from websockets.sync.client import connect as _connect
+
+from rxsocket.frames import Control, Decoder, Message, Ping, encode_message, encode_pong
+from rxsocket.hub import Hub
+
+
+def connect(url: str, **options) -> ClientConnection:
+    return _connect(url, proxy=None, max_size=None, open_timeout=DEADLINE, close_timeout=DEADLINE, **options)
+
+
+def receive(client: ClientConnection) -> str | bytes:
+    return client.recv(timeout=DEADLINE)
+
+
+def confirm(client: ClientConnection) -> None:
+    """Let the hub know that the client has received what was sent to it."""
+    # The hub's own ping comes before the pong for this one, and is answered before that is seen.
+    assert client.ping().wait(DEADLINE)
+
+
+def closing(client: ClientConnection) -> tuple[int, str]:
+    """The code and the reason with which the hub closes a client that waits for a message."""
+    with pytest.raises(ConnectionClosed) as raised:
+        receive(client)
+    close = raised.value.rcvd
+    assert close is not None
+    return close.code, close.reason
+
+
+def get(hub: Hub, path: str, method: str = "GET") -> tuple[int, str, str]:
+    """The status, the content type and the body of a plain HTTP answer."""
+    connection = http.client.HTTPConnection(urlsplit(hub.url).netloc, timeout=DEADLINE)
+    try:
+        connection.request(method, path)
+        response = connection.getresponse()
+        return response.status, response.headers["Content-Type"], response.read().decode()
+    finally:
+        connection.close()
+
+
+class RawClient:
+    """A client that does nothing by itself: it reads only what is asked for, and answers neither pings nor closes."""
+
+    def __init__(self, hub: Hub, path: str | None = "/") -> None:
+        """With path None it sends no handshake."""
+        self._decoder = Decoder(1 << 30)
+        self._found: list[Message | Control] = []
+        url = urlsplit(hub.url)
+        self.socket = socket.create_connection((url.hostname, url.port), timeout=DEADLINE)
+        if path is not None:
+            self.socket.sendall(
+                f"GET {path} HTTP/1.1\r\nHost: {url.netloc}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
+            )
+            answer = b""
+            while not answer.endswith(b"\r\n\r\n"):
+                answer += self.socket.recv(1)
+            assert answer.startswith(b"HTTP/1.1 101 ")
+
+    def raw(self, data: bytes) -> None:
+        self.socket.sendall(data)
+
+    def send(self, text: str) -> None:
+        self.raw(encode_message(text))
+
+    def pong(self, ping: Ping) -> None:
+        self.raw(encode_pong(ping.payload))
+
+    def next(self) -> Message | Control:
+        """Wait for the next message or control frame."""
+        while not self._found:
+            # One by one, so that messages and control frames stay in their order.
+            for found in self._decoder.feed(self.socket.recv(1)):
+                self._found.extend(found)
+        return self._found.pop(0)
+
+    def message(self) -> Message:
+        """Wait for the next message."""
+        while not isinstance(found := self.next(), str | bytes):
+            pass
+        return found
+
+    def reset(self) -> None:
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        self.socket.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.socket.close()
