@@ -13,10 +13,10 @@ floor modules
 5     ``socket``: an endpoint, described; ``demo_view``: the demo in a terminal, or in plain lines
 4     ``session``: one session's thread
 3     ``lifecycle``: where a session stands, as streams; ``outgoing``: what is on its way out of one
-2     ``store``: values that change by handlers; ``connection``: the seam to websocket-client; ``messages``: what a
+2     ``store``: values that change by handlers; ``opening``: the seam to websocket-client; ``messages``: what a
       session receives, as streams; ``states``: the table of a session's life
 1     ``history``: of a store; ``resource``: the codec of entities; ``urls``: which can work; ``frames``: RFC 6455,
-      without I/O
+      without I/O; ``connection``: an open socket
 0     ``errors``; ``lenses``; ``subjects``; ``handlers``: of a store; ``options``: of an endpoint; ``waiting``: for a
       socket; ``chat``: the hub's rooms, without I/O; ``entity``: what clients of a hub's path share
 ===== =================================================================================================================

@@ -15,7 +15,7 @@ from urllib.parse import SplitResult
 
 from reactivex import Observable
 
-from .connection import Connection, Opening
+from .connection import Connection
 from .errors import ConnectionException, ProtocolException, RxSocketException, SendException, SubscriberException
 from .frames import (
     ABNORMAL_CLOSURE,
@@ -32,6 +32,7 @@ from .frames import (
 )
 from .lifecycle import Lifecycle
 from .messages import Messages
+from .opening import Opening
 from .options import Options
 from .outgoing import Outgoing
 from .states import Closed, CloseEvent, Closing, Connecting, Initiator, Open, OpenEvent

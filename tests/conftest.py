@@ -16,6 +16,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from peers import Authority
 from servers import DEADLINE, EchoServer, NodeServer, Peer, Wire
 
 from rxsocket.hub import Hub
@@ -105,6 +106,11 @@ def _named(number: str, descriptor: int) -> str:
 def server() -> Iterator[EchoServer]:
     with EchoServer() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.fixture

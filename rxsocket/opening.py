@@ -1,0 +1,390 @@
+# websocket-client is typed, but not throughout.
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
+"""The one seam to websocket-client, which makes the connection.
+
+URL, proxy, TLS, redirects, headers and the opening handshake go through websocket-client. What it raises is translated
+here, once.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Sequence
+from io import BytesIO
+from typing import cast
+from urllib.parse import SplitResult, unquote, urljoin, urlsplit, urlunsplit
+
+from websocket import (
+    WebSocket,
+    WebSocketAddressException,
+    WebSocketConnectionClosedException,
+    WebSocketException,
+    WebSocketProxyException,
+    WebSocketTimeoutException,
+)
+
+from .connection import Connection, shut_down
+from .errors import CertificateException, ConnectionException, HandshakeException
+from .options import Options
+from .urls import check_url, show
+
+__all__ = ["Opening"]
+
+MAX_HANDSHAKE = 1 << 16  # bytes that a server may answer with
+MAX_REDIRECTS = 5
+GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # section 1.3
+
+
+class _GuardedSocket:
+    """The socket that websocket-client does a handshake over: with one deadline, and a limit on what is read.
+
+    It keeps websocket-client's cookie jar out, which is one for the whole process: a cookie that a server set would be
+    sent by any later connection, and one that can't be parsed would fail the handshake.
+
+    Args:
+        sock: A connected socket.
+        opening: The attempt that it belongs to, which knows the deadline.
+        last: The last header of the request that is ours; behind it come the jar's cookies.
+        request: Where what is sent is kept.
+        answer: Where all that is read is kept.
+    """
+
+    def __init__(self, sock: socket.socket, opening: Opening, last: str, request: bytearray, answer: bytearray) -> None:
+        self.raw = sock
+        self._opening = opening
+        self._last = f"\r\n{last}\r\n".encode()
+        self._request = request
+        self._answer = answer
+        self._head: BytesIO | None = None
+
+    def recv(self, size: int) -> bytes:
+        if self._head is None:
+            self._head = BytesIO(re.sub(rb"(?im)^set-cookie *:.*\n", b"", self._read_head()))
+        return self._head.read(size) or self._read(size)
+
+    def send(self, data: bytes) -> int:
+        self.raw.settimeout(self._opening.remaining())
+        own, last, _ = data.rpartition(self._last)
+        self._request += own + last + b"\r\n"
+        self.raw.sendall(self._request)
+        return len(data)
+
+    def gettimeout(self) -> float | None:
+        return self.raw.gettimeout()
+
+    def fileno(self) -> int:
+        return self.raw.fileno()
+
+    def close(self) -> None:
+        self.raw.close()
+
+    def _read_head(self) -> bytes:
+        # By single bytes, as websocket-client would, too: what follows the head are frames already.
+        while not self._answer.endswith((b"\r\n\r\n", b"\n\n")) and self._read(1):
+            pass
+        return bytes(self._answer)
+
+    def _read(self, size: int) -> bytes:
+        self.raw.settimeout(self._opening.remaining())
+        data = self.raw.recv(size)
+        self._answer += data
+        if len(self._answer) > MAX_HANDSHAKE:
+            raise ConnectionException(f"the server's answer to the handshake has more than {MAX_HANDSHAKE} bytes")
+        return data
+
+
+class _Client(WebSocket):
+    """websocket-client's WebSocket, which shows each socket as soon as it has it, and keeps what a server answers."""
+
+    def __init__(self, opening: Opening, context: _Context, headers: list[str]) -> None:
+        self._opening = opening
+        self._last = headers[-1]
+        self._guarded: _GuardedSocket | None = None
+        self.request = bytearray()
+        self.answer = bytearray()
+        super().__init__(sslopt={"context": context}, enable_multithread=False)
+
+    @property
+    def raw(self) -> socket.socket | None:
+        return None if self._guarded is None else self._guarded.raw
+
+    @property
+    def sock(self) -> socket.socket | None:
+        # A socket as far as websocket-client uses one.
+        return cast("socket.socket | None", self._guarded)
+
+    @sock.setter
+    def sock(self, sock: socket.socket | None) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
+        if sock is None:
+            self._guarded = None
+        else:
+            self._opening.guard(sock)
+            self._guarded = _GuardedSocket(sock, self._opening, self._last, self.request, self.answer)
+
+
+class _Context:
+    """An SSLContext, as far as websocket-client uses one, which shows the socket before the TLS handshake begins."""
+
+    def __init__(self, opening: Opening, choice: ssl.SSLContext | str | None) -> None:
+        self._opening = opening
+        self._choice = choice
+
+    def wrap_socket(self, sock: socket.socket, *, server_hostname: str, **_: object) -> ssl.SSLSocket:
+        # Only here, since to read the system's authorities takes longer than all else of a ws:// connection.
+        context = _tls_context(self._choice)
+        tls = context.wrap_socket(sock, server_hostname=server_hostname, do_handshake_on_connect=False)
+        self._opening.guard(tls)
+        try:
+            tls.settimeout(self._opening.remaining())
+            tls.do_handshake()
+        except OSError:
+            tls.close()
+            raise
+        return tls
+
+
+class Opening:
+    """One attempt to make a connection, which another thread can abort.
+
+    Args:
+        url: As :func:`~rxsocket.urls.check_url` returned it.
+        protocols: The sub-protocols to offer.
+        options: The endpoint's options.
+    """
+
+    def __init__(self, url: SplitResult, protocols: Sequence[str], options: Options) -> None:
+        self._url = url
+        self._protocols = protocols
+        self._options = options
+        self._deadline = 0.0
+        self._lock = threading.Lock()
+        self._sock: socket.socket | None = None  # under _lock
+        self._aborted = False  # under _lock
+
+    def run(self) -> Connection:
+        """Make the connection, in ``connect_timeout``; see :func:`rxsocket.websocket` for what is not counted.
+
+        Raises:
+            ConnectionException: It could not be made.
+        """
+        self._deadline = time.monotonic() + self._options.connect_timeout
+        url = self._url
+        for _ in range(MAX_REDIRECTS + 1):
+            headers = self._headers(url)
+            client = _Client(self, _Context(self, self._options.ssl), headers)
+            try:
+                self._handshake(client, url, headers)
+            except Exception as error:
+                refusal = _refusal(client.answer, url)
+                if refusal is None and isinstance(error, ConnectionException):
+                    raise
+                raise refusal or _translated(error, url, self._options) from error
+            line, answered, _ = _parsed(client.answer)
+            if client.raw is not None:
+                return self._checked(client.raw, url, line, answered, client.request)
+            url = _redirected(url, answered)
+        raise ConnectionException(f"{show(self._url)} redirected more than {MAX_REDIRECTS} times")
+
+    def abort(self) -> None:
+        """Cut the attempt short, from another thread.
+
+        What can't be cut is the lookup of a name, and the TCP connection to a host that does not answer: these end by
+        themselves, within ``connect_timeout``.
+        """
+        with self._lock:
+            self._aborted = True
+            if self._sock is not None:
+                shut_down(self._sock)
+
+    def guard(self, sock: socket.socket) -> None:
+        """Know a socket, so that it can be aborted."""
+        with self._lock:
+            self._sock = sock
+            if self._aborted:
+                shut_down(sock)
+
+    def remaining(self) -> float:
+        """Return the seconds that are left; raise a TimeoutError where none are, as a socket would."""
+        seconds = self._deadline - time.monotonic()
+        if seconds <= 0:
+            raise TimeoutError
+        return seconds
+
+    def _handshake(self, client: _Client, url: SplitResult, headers: list[str]) -> None:
+        """Do the opening handshake. After a redirect the client has no socket."""
+        with self._lock:
+            if self._aborted:
+                raise ConnectionException(f"the attempt to connect to {show(url)} was given up")
+        try:
+            client.connect(
+                urlunsplit(url._replace(netloc=url.netloc.rpartition("@")[2])),
+                timeout=self.remaining(),
+                header=headers,
+                origin=self._options.origin,
+                suppress_origin=self._options.origin is None,
+                redirect_limit=0,  # websocket-client would refuse one to https://, and send headers to any host
+                **_proxy(self._options),
+            )
+        except WebSocketException:
+            if client.handshake_response is None:  # else it is the redirect
+                raise
+
+    def _headers(self, url: SplitResult) -> list[str]:
+        headers: dict[str, str] = {}
+        # What was given for one server, another that it redirects to does not get.
+        if _server(url) == _server(self._url):
+            cookies = [f"{name}={value}" for name, value in self._options.cookies.items()]
+            for name, value in self._options.headers.items():
+                if name.lower() == "cookie":  # RFC 6265, section 5.4: there is one such header at the most
+                    cookies.insert(0, value)
+                else:
+                    headers[name] = value
+            if cookies:
+                headers["Cookie"] = "; ".join(cookies)
+            user, password = self._url.username, self._url.password
+            if (user or password) and "authorization" not in {name.lower() for name in headers}:
+                login = f"{unquote(user or '')}:{unquote(password or '')}"
+                headers["Authorization"] = f"Basic {base64.b64encode(login.encode()).decode()}"
+        if self._protocols:
+            # As a plain header: offered its own way, websocket-client refuses a server that picks none.
+            headers["Sec-WebSocket-Protocol"] = ", ".join(self._protocols)
+        if "user-agent" not in {name.lower() for name in headers}:
+            headers["User-Agent"] = "rxsocket"
+        return [f"{name}: {value}" for name, value in headers.items()]
+
+    def _checked(
+        self, sock: socket.socket, url: SplitResult, line: str, headers: dict[str, str], request: bytearray
+    ) -> Connection:
+        key = re.search(rb"\r\nSec-WebSocket-Key: (.*)\r\n", request)
+        accept = base64.b64encode(hashlib.sha1((key[1] if key else b"") + GUID).digest())  # noqa: S324 section 4.2.2
+        protocol = headers.get("sec-websocket-protocol")
+        extensions = headers.get("sec-websocket-extensions")
+        # Section 4.1: what a client must check of the answer, where websocket-client is lenient; items 4, 6 and 5.
+        if not line.startswith("HTTP/1.1 "):
+            problem = f"answers with {line!r}, which is not HTTP/1.1"
+        elif headers.get("sec-websocket-accept", "").encode() != accept:
+            problem = f"accepts with {headers.get('sec-websocket-accept')!r}, which is not for the key that it was sent"
+        elif protocol is not None and protocol not in self._protocols:
+            problem = f"picked the sub-protocol {protocol!r}, which was not offered"
+        elif extensions:
+            problem = f"uses the extension {extensions!r}, which was not offered"
+        else:
+            return Connection(sock, show(url), protocol, headers)
+        sock.close()
+        raise ConnectionException(f"{show(url)} {problem}")
+
+
+def _redirected(url: SplitResult, headers: dict[str, str]) -> SplitResult:
+    if "location" not in headers:
+        raise ConnectionException(f"{show(url)} redirects without saying where to")
+    base = urlunsplit(url._replace(scheme="https" if url.scheme == "wss" else "http"))
+    try:
+        location = urlsplit(urljoin(base, headers["location"]))
+    except ValueError as error:
+        problem = f"{show(url)} redirects to {headers['location']!r}, which can't work: {error}"
+        raise ConnectionException(problem) from error
+    scheme = {"http": "ws", "https": "wss"}.get(location.scheme, location.scheme)
+    target = check_url(urlunsplit(location._replace(scheme=scheme, fragment="")))
+    if url.scheme == "wss" and target.scheme == "ws":
+        raise ConnectionException(f"{show(url)} redirects to {show(target)}, which gives up TLS: not followed")
+    return target
+
+
+def _parsed(answer: bytes | bytearray) -> tuple[str, dict[str, str], bytes]:
+    """Return status line, headers and the body as far as it was read: all empty while the head is not complete."""
+    head, *body = re.split(rb"\r?\n\r?\n", answer, maxsplit=1)
+    if not body:
+        return "", {}, b""
+    line, *fields = re.split(r"\r?\n", head.decode(errors="replace"))
+    headers: dict[str, str] = {}
+    for field in fields:
+        name, _, value = field.partition(":")
+        key = name.strip().lower()
+        # RFC 9110, section 5.3: the values of a header that comes twice are one list.
+        headers[key] = f"{headers[key]}, {value.strip()}" if key in headers else value.strip()
+    return line, headers, bytes(body[0])
+
+
+def _refusal(answer: bytes | bytearray, url: SplitResult) -> HandshakeException | None:
+    """Return the server's refusal, if there is one: also where the body was too large, or did not come."""
+    line, headers, body = _parsed(answer)
+    status = re.match(r"HTTP/[\d.]+ (\d{3})\b", line)
+    if status is None or status[1] == "101":
+        return None
+    text = " ".join(body[:200].decode(errors="replace").split())
+    message = line.partition(" ")[2].strip() + (f": {text}" if text else "")
+    return HandshakeException(f"{show(url)} refused the handshake: {message}", int(status[1]), headers, body)
+
+
+def _translated(error: Exception, url: SplitResult, options: Options) -> ConnectionException:
+    """Say in a sentence, and as one of our own, what websocket-client, or what it uses, raised."""
+    where = show(url) + _through(options.proxy)
+    match error:
+        case ssl.SSLCertVerificationError():
+            return CertificateException(
+                f"the certificate of {url.hostname} was not accepted: {error.verify_message}. If it is right, pass "
+                f"ssl= the file of the authority that signed it, or an SSLContext"
+            )
+        case ssl.SSLError():
+            problem = f"TLS with {where} failed: {error.reason or error}. A server without TLS wants ws://"
+        case WebSocketAddressException():
+            problem = f"no connection to {where}: a name could not be found: {error}"
+        case (
+            WebSocketTimeoutException()
+            | TimeoutError()
+            | WebSocketProxyException(__context__=WebSocketTimeoutException())
+        ):
+            problem = f"{where} did not answer within connect_timeout={options.connect_timeout:g} s"
+        case WebSocketConnectionClosedException():
+            problem = f"{where} hung up during the handshake"
+        case WebSocketException() if "Python Socks" in str(error):
+            problem = "a SOCKS proxy needs the extra socks: pip install 'rxsocket[socks]', or '.[socks]' in a clone"
+        case WebSocketException() if not isinstance(error, WebSocketProxyException):
+            problem = f"{where} does not answer as RFC 6455, section 4.2.2, wants it: {error}"
+        case _:
+            problem = f"no connection to {where}: {error}"
+    return ConnectionException(problem)
+
+
+def _through(proxy: str | None) -> str:
+    if proxy is None:
+        return ""
+    return " through the environment's proxy" if proxy == "env" else f" through the proxy {show(urlsplit(proxy))}"
+
+
+def _server(url: SplitResult) -> tuple[str | None, int | None]:
+    """Return what tells a server from others: one that goes over to TLS on the usual ports is the same."""
+    return url.hostname, None if url.port == {"ws": 80, "wss": 443}[url.scheme] else url.port
+
+
+def _tls_context(choice: ssl.SSLContext | str | None) -> ssl.SSLContext:
+    if isinstance(choice, ssl.SSLContext):
+        return choice
+    try:
+        return ssl.create_default_context(cafile=choice)
+    except OSError as error:
+        raise ConnectionException(f"ssl={choice!r} is no file of CA certificates: {error}") from error
+
+
+def _proxy(options: Options) -> dict[str, object]:
+    if options.proxy is None:
+        # Without a proxy's name websocket-client would look into the environment; this one is for no host at all.
+        return {"http_proxy_host": "none.invalid", "http_proxy_port": 1, "http_no_proxy": ["*"]}
+    if options.proxy == "env":
+        return {}
+    proxy = urlsplit(options.proxy)
+    return {
+        "proxy_type": proxy.scheme,
+        "http_proxy_host": proxy.hostname,
+        "http_proxy_port": proxy.port,
+        "http_proxy_auth": (unquote(proxy.username), unquote(proxy.password or "")) if proxy.username else None,
+        "http_proxy_timeout": options.connect_timeout,
+        # Not the variable no_proxy of the environment: it was this proxy that was asked for.
+        "http_no_proxy": ["-"],
+    }
