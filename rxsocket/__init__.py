@@ -11,17 +11,20 @@ floor modules
 6     ``sync``: a store and a server kept the same; ``hub``: a server to sync with and to chat on (extra ``hub``);
       ``demo_stage``: where the demo's steps play
 5     ``socket``: an endpoint, described; ``demo_view``: the demo in a terminal, or in plain lines
-4     ``session``: one session's thread
-3     ``lifecycle``: where a session stands, as streams; ``outgoing``: what is on its way out of one
-2     ``store``: values that change by handlers; ``opening``: the seam to websocket-client; ``messages``: what a
-      session receives, as streams; ``states``: the table of a session's life
+4     ``session``: one session's thread, through all its connections
+3     ``lifecycle``: where a session stands, as streams; ``opening``: the seam to websocket-client; ``channel``: an open
+      connection in messages
+2     ``store``: values that change by handlers; ``messages``: what a session receives, as streams; ``states``: the
+      table of a session's life; ``outgoing``: what is on its way out; ``options``: of an endpoint
 1     ``history``: of a store; ``resource``: the codec of entities; ``urls``: which can work; ``frames``: RFC 6455,
-      without I/O; ``connection``: an open socket
-0     ``errors``; ``lenses``; ``subjects``; ``handlers``: of a store; ``options``: of an endpoint; ``waiting``: for a
-      socket; ``chat``: the hub's rooms, without I/O; ``entity``: what clients of a hub's path share
+      without I/O; ``connection``: an open socket; ``backoff``: when to try again
+0     ``errors``; ``lenses``; ``subjects``; ``handlers``: of a store; ``waiting``: for a socket; ``keepalive``: of a
+      connection; ``keeper``: of sessions that are held up; ``chat``: the hub's rooms; ``entity``: what clients of a
+      hub's path share
 ===== =================================================================================================================
 """
 
+from .backoff import Backoff
 from .errors import (
     CertificateException,
     CloseException,
@@ -47,6 +50,7 @@ from .store import Change, RootStore, Store, SubStore, handler
 from .sync import Sync, SyncStatus, sync_with
 
 __all__ = [
+    "Backoff",
     "CertificateException",
     "Change",
     "Close",

@@ -53,7 +53,7 @@ class Connection:
         except OSError as error:
             raise ConnectionException(f"the connection to {self.url} is lost: {error}") from error
 
-    def send(self, data: bytes | bytearray, taken: list[int]) -> None:
+    def send(self, data: memoryview, taken: list[int]) -> None:
         """Write what the socket takes of some bytes, and append to a list how many that were, if any.
 
         In one step of the interpreter: a Ctrl-C that comes just then must not hide that they are gone. (Over TLS the
@@ -62,18 +62,22 @@ class Connection:
         Raises:
             ConnectionException: The connection is lost.
         """
-        # Released, or the traceback of an error would hold them, and with them a bytearray that is to be changed.
-        with memoryview(data) as view, view[:WRITE_SIZE] as piece:
-            try:
-                if self._tls is None:
-                    taken.extend(map(self._sock.send, (piece,)))
-                else:
-                    with self._tls:
-                        taken.append(self._sock.send(piece))
-            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-                return
-            except OSError as error:
-                raise ConnectionException(f"the connection to {self.url} is lost: {error}") from error
+        piece = data[:WRITE_SIZE]
+        try:
+            if self._tls is None:
+                taken.extend(map(self._sock.send, (piece,)))
+            else:
+                with self._tls:
+                    taken.append(self._sock.send(piece))
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return
+        except OSError as error:
+            raise ConnectionException(f"the connection to {self.url} is lost: {error}") from error
+
+    def expect_acknowledgements(self, seconds: float) -> None:
+        """Be lost when the peer's system acknowledges nothing of what was sent for so long, where ours can tell."""
+        if hasattr(socket, "TCP_USER_TIMEOUT") and self._sock.family in {socket.AF_INET, socket.AF_INET6}:
+            self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(seconds * 1000))
 
     def abort(self) -> None:
         """Cut the connection, from any thread; who waits for it wakes."""

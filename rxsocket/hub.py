@@ -44,12 +44,12 @@ try:
     from websockets.asyncio.server import Server, ServerConnection, broadcast, serve
     from websockets.exceptions import ConnectionClosedError
     from websockets.http11 import Request, Response
-
-    from .entity import Client, SharedEntity
 except ImportError as error:
     raise ImportError(
         "the hub needs websockets, 15 or later: pip install 'rxsocket[hub]'", name="websockets"
     ) from error
+
+from .entity import Client, SharedEntity
 
 __all__ = ["Hub"]
 
@@ -278,7 +278,7 @@ def _listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family)
     except OSError as error:
         code = error.errno or 0
-        cause = error.strerror if isinstance(error, socket.gaierror) else os.strerror(code)
+        cause = os.strerror(code) if code > 0 else "there is no such host"  # those of getaddrinfo are below 0
         raise OSError(code, f"the hub cannot listen on {host}, port {port}: {cause}") from error
 
 

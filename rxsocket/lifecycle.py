@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import threading
 from functools import cached_property, partial
 from typing import cast
@@ -27,11 +28,11 @@ class Lifecycle:
 
     def __init__(self, report: Report) -> None:
         self._report_lifecycle = report
-        # Guards all that is marked so. Never held while a subscriber is called. Reentrant, for who closes a session in
-        # a signal's handler while the main thread sends.
+        # Guards all that is marked so. Never held while a subscriber is called. Reentrant, for a signal's handler that
+        # closes or sends while the main thread sends.
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)  # tells of changes of what _lock guards
-        self._state: State = Connecting()  # under _lock
+        self._state: State = Connecting()  # written under _lock
         # Put under _lock, so in the order of the transitions, and drained without it.
         self._events = SerialQueue()
         self._states: BehaviorSubject[State] = BehaviorSubject(self._state, "state", report)
@@ -59,7 +60,7 @@ class Lifecycle:
 
     @cached_property
     def opens(self) -> Observable[OpenEvent]:
-        """The event of the opening; who subscribes while it is open gets it at once."""
+        """The event of each opening; who subscribes while it is open gets it at once."""
         return self._states.pipe(
             ops.filter(lambda state: isinstance(state, Open)),
             ops.map(lambda state: cast("Open", state).event),
@@ -68,11 +69,30 @@ class Lifecycle:
 
     @cached_property
     def closes(self) -> Observable[CloseEvent]:
-        """The event of the end; who subscribes after it gets it at once. ``closes.run()`` waits for it."""
-        return self._states.pipe(
-            ops.filter(lambda state: isinstance(state, Closed)),
-            ops.map(lambda state: cast("Closed", state).event),
+        """The event of each connection's end; who subscribes before the next opens gets it at once.
+
+        ``closes.run()`` waits for that of the session's end.
+        """
+
+        def end(state: State) -> CloseEvent | None:
+            return state.event if isinstance(state, Closed) else state.lost if isinstance(state, Connecting) else None
+
+        ends: Observable[CloseEvent | None] = self._states.pipe(ops.map(end))
+        return ends.pipe(
+            ops.filter(lambda event: event is not None),
+            ops.map(lambda event: cast("CloseEvent", event)),
+            # All tries to make the next connection have it.
+            ops.distinct_until_changed(comparer=operator.is_),
             guarded("closes", self._report_lifecycle),
+        )
+
+    @cached_property
+    def retries(self) -> Observable[Connecting]:
+        """The state of each try to connect again: which, in how many seconds, and why."""
+        return self._states.pipe(
+            ops.filter(lambda state: isinstance(state, Connecting) and state.attempt > 0),
+            ops.map(lambda state: cast("Connecting", state)),
+            guarded("retries", self._report_lifecycle),
         )
 
     def _is(self, kind: type[State]) -> Observable[bool]:
@@ -84,6 +104,10 @@ class Lifecycle:
             ops.distinct_until_changed(),
             guarded(f"is_{kind.__name__.lower()}", self._report_lifecycle),
         )
+
+    def _is_interrupted(self) -> bool:
+        """Tell whether this thread has the lock already, since it is in a signal's handler, amid something else."""
+        return bool(getattr(self._lock, "_is_owned")())  # noqa: B009 threading's own, and Condition's
 
     def _enter(self, state: State) -> None:
         """Make a transition. Under _lock; :meth:`SerialQueue.drain` of the events is due after that."""

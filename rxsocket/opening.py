@@ -240,7 +240,7 @@ class Opening:
         # What was given for one server, another that it redirects to does not get.
         if _server(url) == _server(self._url):
             cookies = [f"{name}={value}" for name, value in self._options.cookies.items()]
-            for name, value in self._options.headers.items():
+            for name, value in self._options.current_headers().items():
                 if name.lower() == "cookie":  # RFC 6265, section 5.4: there is one such header at the most
                     cookies.insert(0, value)
                 else:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import cast
+from typing import TypeAlias, cast
 from urllib.parse import urlsplit
 
-__all__ = ["Options"]
+from .backoff import Backoff
+from .errors import ConnectionException
 
+__all__ = ["Headers", "Options"]
+
+Headers: TypeAlias = Mapping[str, str] | Callable[[], Mapping[str, str]]
+"""Of the opening handshake: given once, or asked for at each try."""
 
 PROXY_SCHEMES = ("http", "socks4", "socks4a", "socks5", "socks5h")
 
@@ -30,7 +35,7 @@ class Options:
         NotImplementedError: An option has no behaviour yet.
     """
 
-    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)  # these three may be secret
+    headers: Headers = field(default_factory=dict[str, str], repr=False)  # these three may be secret
     cookies: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     origin: str | None = None
     ssl: ssl.SSLContext | str | None = None
@@ -38,17 +43,18 @@ class Options:
     connect_timeout: float = 10.0
     send_timeout: float = 30.0
     close_timeout: float = 5.0
-    ping_interval: float | None = None
-    ping_timeout: float | None = None
+    ping_interval: float | None = 20.0
+    ping_timeout: float | None = 20.0
     max_size: int = 64 * MIB
     max_outgoing: int = 256 * MIB
     max_held: int = 8 * MIB
     max_held_messages: int = 10_000
     compression: bool = False
-    reconnect: object | None = None
+    reconnect: Backoff | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "headers", _checked_pairs("headers", self.headers))
+        if not callable(self.headers):
+            object.__setattr__(self, "headers", _checked_pairs("headers", self.headers))
         object.__setattr__(self, "cookies", _checked_pairs("cookies", self.cookies))
         if self.origin is not None:
             _check_header("origin", "Origin", self.origin)
@@ -59,9 +65,26 @@ class Options:
             _check_seconds(name, getattr(self, name))
         for name in ("max_size", "max_outgoing", "max_held", "max_held_messages"):
             _check_limit(name, getattr(self, name))
-        for name, off in (("ping_interval", None), ("ping_timeout", None), ("compression", False), ("reconnect", None)):
-            if getattr(self, name) != off:
-                raise NotImplementedError(f"{name} has no behaviour in this version: leave it at {off}")
+        for name in ("ping_interval", "ping_timeout"):
+            if getattr(self, name) is not None:
+                _check_seconds(name, getattr(self, name))
+        if not isinstance(self.reconnect, Backoff | None):
+            raise TypeError(f"reconnect is a Backoff, or None, not {type(self.reconnect).__name__}")
+        if self.compression:
+            raise NotImplementedError("compression has no behaviour in this version: leave it at False")
+
+    def current_headers(self) -> Mapping[str, str]:
+        """Return the headers for one opening handshake.
+
+        Raises:
+            ConnectionException: The function that was given for them raised, or returned what can't be sent.
+        """
+        if not callable(self.headers):
+            return self.headers
+        try:
+            return _checked_pairs("headers", self.headers())
+        except Exception as error:
+            raise ConnectionException(f"the function that gives the headers failed: {error!r}") from error
 
 
 def _checked_pairs(option: str, pairs: object) -> dict[str, str]:

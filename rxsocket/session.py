@@ -7,15 +7,17 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from functools import partial
 from types import TracebackType
 from typing import NoReturn, Self
 from urllib.parse import SplitResult
 
-from reactivex import Observable
+from reactivex import Observable, abc
+from reactivex.subject import AsyncSubject
 
-from .connection import Connection
+from .channel import Channel
 from .errors import ConnectionException, ProtocolException, RxSocketException, SendException, SubscriberException
 from .frames import (
     ABNORMAL_CLOSURE,
@@ -24,19 +26,21 @@ from .frames import (
     NO_STATUS_RECEIVED,
     NORMAL_CLOSURE,
     Close,
-    Decoder,
     Ping,
+    Pong,
     encode_close,
     encode_message,
+    encode_ping,
     encode_pong,
 )
+from .keeper import KEEPER
 from .lifecycle import Lifecycle
 from .messages import Messages
 from .opening import Opening
 from .options import Options
 from .outgoing import Outgoing
 from .states import Closed, CloseEvent, Closing, Connecting, Initiator, Open, OpenEvent
-from .subjects import SerialQueue, Subject
+from .subjects import SerialQueue, Subject, guarded
 from .urls import show
 from .waiting import Waiter
 
@@ -69,26 +73,37 @@ class Session(Lifecycle):
         errors: What went wrong, each a :class:`~rxsocket.RxSocketException`: a connection that failed or was lost, a
             subscriber that raised, a message that is not what it should be. It does not end the other streams; it is
             not replayed, but logged too (logger ``rxsocket``).
+        round_trips: The seconds between each ping of this side and its pong: those of ``ping_interval``, sent while
+            nothing comes, and those of :meth:`ping`.
 
     Source: fritz2's ``Session``.
     """
 
-    def __init__(self, url: SplitResult, protocols: Sequence[str], options: Options, *, paused: bool) -> None:
+    def __init__(
+        self,
+        url: SplitResult | Callable[[], SplitResult],
+        protocols: Sequence[str],
+        options: Options,
+        *,
+        paused: bool,
+    ) -> None:
         super().__init__(self._report_subscriber)
         self._options = options
-        self._opening = Opening(url, protocols, options)
-        self._url = show(url)
-        self._connection: Connection | None = None  # written once, under _lock, by the session's thread
-        self._outgoing = Outgoing(options.max_outgoing)  # under _lock
-        self._deadline: float | None = None  # under _lock: until when a closing may take; monotonic seconds
-        self._sent: Close | None = None  # under _lock: the close frame in or past the outgoing buffer
-        self._received: Close | None = None  # the session's thread alone
-        self._failure: ProtocolException | None = None  # the session's thread alone
+        self._find_url = url if callable(url) else lambda: url
+        self._protocols = protocols
+        self._url = "a URL that is not known yet" if callable(url) else show(url)  # the session's thread alone
+        self._opening: Opening | None = None  # under _lock; of the try that is under way
+        self._channel: Channel | None = None  # written under _lock, by the session's thread: there from Open on
+        self._number = 1  # the session's thread alone: of the connection that there is, or is to be
+        self._backoff = options.reconnect  # under _lock: how to go on after an end; None once it is closed by close()
+        self._at_once = False  # under _lock: whether the next try is due, by reconnect() or by a scheduler
 
         self._reports = SerialQueue()
         self._waiter = Waiter()
         self._errors: Subject[RxSocketException] = Subject("errors", _log_subscriber)
         self.errors: Observable[RxSocketException] = self._errors
+        self._round_trips: Subject[float] = Subject("round_trips", self._report_subscriber)
+        self.round_trips: Observable[float] = self._round_trips
         self.messages = Messages(
             self._report_subscriber,
             self._waiter.wake,
@@ -98,39 +113,49 @@ class Session(Lifecycle):
             paused=paused,
         )
 
+        self._turns = 0  # how often the session's thread came around; written by it alone
+        self._waiting = True  # whether it waits, and so is held up by nobody; written by it alone
         self._ended = threading.Event()  # set after the last event was delivered
         self._finisher: int | None = None  # the thread that delivers the end; written by it alone
         # A daemon: a script that ends is not kept alive by a feed. At exit the sessions still open close first.
         self._thread = _SessionThread(target=self._run, name=f"rxsocket {self._url}", daemon=True)
 
     def start(self) -> Self:
-        """Begin to connect, once; :meth:`rxsocket.Socket.connect` has done so already. Returns the session itself."""
+        """Begin to connect, once; :meth:`rxsocket.Socket.connect` has done so already. Returns the session itself.
+
+        Raises:
+            ConnectionException: The system has no thread left for it. The session is Closed.
+        """
         with self._lock:
-            if self._thread.ident is None and isinstance(self._state, Connecting):
-                with _open_sessions_lock:
-                    _open_sessions.add(self)
-                try:
-                    self._thread.start()
-                except BaseException:  # the system has no thread left, say
-                    with _open_sessions_lock:
-                        _open_sessions.discard(self)
-                    self._waiter.close()
-                    raise
-        return self
+            if self._thread.ident is not None or not isinstance(self._state, Connecting):
+                return self
+            _remember(self)
+            try:
+                self._thread.start()
+            except RuntimeError as error:
+                cause = ConnectionException(f"no thread could be started for {self._url}: {error}")
+                cause.__cause__ = error
+                event = CloseEvent(ABNORMAL_CLOSURE, str(cause), "client", was_clean=False, cause=cause)
+                self._enter(Closed(event))
+            else:
+                return self
+        self._waiter.close()
+        self._finish(event)
+        raise cause
 
     # --- what it tells
 
     @property
     def url(self) -> str:
         """Where it leads, after redirects, without user and password."""
-        connection = self._connection
-        return self._url if connection is None else connection.url
+        channel = self._channel
+        return self._url if channel is None else channel.connection.url
 
     @property
     def protocol(self) -> str | None:
         """The sub-protocol that the server picked; None while Connecting, and where it picked none."""
-        connection = self._connection
-        return None if connection is None else connection.protocol
+        channel = self._channel
+        return None if channel is None else channel.connection.protocol
 
     def __repr__(self) -> str:
         return f"<Session {self.url} {type(self._state).__name__}>"
@@ -142,7 +167,9 @@ class Session(Lifecycle):
 
         May be called from any thread: a message is sent whole, and each thread's in order. It waits while Connecting,
         and while over 1 MiB is on its way out; for the latter not on the thread of any session, so in a subscriber.
-        That it returns says that the message is on its way, not that it has arrived.
+        That it returns says that the message is on its way, not that it has arrived. What a subscriber sends goes to
+        the network when all that came with its message is delivered; or with what another thread sends; or, if that
+        takes seconds, meanwhile.
 
         Args:
             message: What to send.
@@ -156,20 +183,45 @@ class Session(Lifecycle):
         """
         frame = encode_message(message)
         with self._lock:
-            refusal = self._await_room(frame, wait=wait) or self._refusal()
-            if refusal is not None:
-                self._refuse(refusal)
+            outgoing = self._joinable(frame, wait=wait)
             if self._on_own_thread():
-                self._outgoing.answer(frame)  # what a batch of messages produces is written at its end
+                outgoing.answer(frame)  # what a batch of messages produces is written at its end
                 return
-            self._outgoing.append(frame)
+            outgoing.release()  # what subscribers sent before goes out before
+            outgoing.append(frame)
             try:
                 self._write()
             finally:  # also if Ctrl-C comes: what has joined goes out
-                if self._outgoing:
+                if outgoing:
                     self._waiter.wake()
-            if self._outgoing.error is not None:
-                self._refuse(str(self._outgoing.error))
+            if outgoing.error is not None:
+                self._refuse(str(outgoing.error))
+
+    def ping(self) -> Observable[float]:
+        """Send a ping now.
+
+        Returns:
+            A stream of one item, on the session's thread: the seconds until its pong came, which says that the peer has
+            received all that was sent before. It ends without one if the connection ends first.
+
+        Raises:
+            SendException: The session is not Open.
+        """
+        answer: AsyncSubject[float] = AsyncSubject()
+
+        def answered(seconds: float | None) -> None:
+            if seconds is not None:
+                answer.on_next(seconds)
+            answer.on_completed()
+
+        with self._lock:
+            channel = self._channel
+            if channel is None or not isinstance(self._state, Open):
+                self._refuse(self._refusal() or "the session is still connecting")
+            channel.outgoing.append(encode_ping(channel.keepalive.ping(time.monotonic(), answered)))
+            self._write()
+        self._waiter.wake()
+        return answer.pipe(guarded("ping", self._report_subscriber))
 
     def close(self, code: int = NORMAL_CLOSURE, reason: str = "") -> None:
         """Close the session: what was sent goes out first, then the close frame; then the peer's is awaited.
@@ -190,11 +242,37 @@ class Session(Lifecycle):
         self._begin_close(Close(code, reason))
         if isinstance(threading.current_thread(), _SessionThread) or threading.get_ident() == self._finisher:
             return
+        if self._is_interrupted():
+            return  # what it interrupts has to go on first
         if not self._ended.wait(self._options.close_timeout + CUT_SECONDS):
             # The session's thread is held up by a subscriber: the connection ends all the same.
-            connection = self._connection
-            if connection is not None:
-                connection.abort()
+            channel = self._channel
+            if channel is not None:
+                channel.connection.abort()
+
+    def reconnect(self) -> None:
+        """Connect anew, now, whatever :class:`~rxsocket.Backoff` says, and also without one. From any thread.
+
+        A connection that is open is closed first, after what was sent on it. A try that is waited with is
+        made; one that is under way goes on.
+
+        Raises:
+            ConnectionException: The session is closed, or was told to close: connect by the socket.
+        """
+        with self._lock:
+            match self._state:
+                case Connecting():
+                    pass
+                case Open():
+                    close = Close(NORMAL_CLOSURE)
+                    self._enter_closing("client", close, encode_close(close))
+                    self._write()
+                case Closing("server" | "network"):
+                    pass
+                case _:
+                    raise ConnectionException(f"{self.url}: the session is closed: connect anew by its socket")
+            self._hurry()
+        self._waiter.wake()
 
     @classmethod
     def close_all(cls, timeout: float = EXIT_SECONDS, *, connecting: bool = True) -> None:
@@ -225,9 +303,11 @@ class Session(Lifecycle):
     def report(self, error: RxSocketException) -> None:
         """Log an error, and deliver it to the subscribers of :attr:`errors`. From any thread."""
         where = "" if self.url in str(error) else f"{self.url}: "
-        logger.warning(
-            "%s%s", where, error, exc_info=error.__cause__ if isinstance(error, SubscriberException) else None
-        )
+        raised = error.__cause__ if isinstance(error, SubscriberException) else None
+        if isinstance(raised, SendException):  # of a subscriber that answers, after a close: it needs no traceback
+            logger.warning("%s%s (%s)", where, error, raised)
+        else:
+            logger.warning("%s%s", where, error, exc_info=raised)
         self._reports.run(partial(self._errors.on_next, error))
 
     def __enter__(self) -> Self:
@@ -243,25 +323,32 @@ class Session(Lifecycle):
     def _on_own_thread(self) -> bool:
         return threading.current_thread() is self._thread
 
-    def _await_room(self, frame: bytes, *, wait: bool) -> str | None:
-        """Wait until a frame may join what is on its way out; return why not, if it may not in time. Under _lock."""
+    def _joinable(self, frame: bytes, *, wait: bool) -> Outgoing:
+        """Return what is on its way out, once a frame may join it. Under _lock."""
+        waits_for_room = wait and not isinstance(threading.current_thread(), _SessionThread)
 
         def settled() -> bool:
-            return not isinstance(self._state, Connecting)
+            outgoing = self._outgoing
+            return self._refusal() is not None or (outgoing is not None and (outgoing.has_room or not waits_for_room))
 
-        def has_room() -> bool:
-            return self._refusal() is not None or self._outgoing.has_room
+        in_time = self._changed.wait_for(
+            settled, self._options.send_timeout if wait and not self._on_own_thread() else 0.0
+        )
+        refusal = self._refusal()
+        outgoing = self._outgoing
+        if refusal is not None:
+            self._refuse(refusal)
+        if outgoing is None or not in_time:
+            problem = "still connecting" if outgoing is None else "the peer does not read"
+            self._refuse(f"{problem} after send_timeout={self._options.send_timeout:g} s" if wait else problem)
+        if not waits_for_room and not outgoing.takes(frame):
+            self._refuse(f"over max_outgoing={self._options.max_outgoing} bytes would wait for the peer to read")
+        return outgoing
 
-        seconds = self._options.send_timeout if wait else 0.0
-        end = time.monotonic() + seconds
-        if not self._changed.wait_for(settled, seconds):
-            return f"still connecting after send_timeout={seconds:g} s" if wait else "still connecting"
-        if wait and not isinstance(threading.current_thread(), _SessionThread):
-            if not self._changed.wait_for(has_room, end - time.monotonic()):
-                return f"the peer does not read after send_timeout={seconds:g} s"
-        elif not self._outgoing.takes(frame):
-            return f"over max_outgoing={self._options.max_outgoing} bytes would wait for the peer to read"
-        return None
+    @property
+    def _outgoing(self) -> Outgoing | None:
+        """What is on its way out, while the session is Open. Under _lock."""
+        return self._channel.outgoing if self._channel is not None and isinstance(self._state, Open) else None
 
     def _refusal(self) -> str | None:
         """Why no message can be sent any more, if none can. Under _lock."""
@@ -271,10 +358,12 @@ class Session(Lifecycle):
             case Closing():
                 return "the session is closing"
             case _:
-                return None if self._outgoing.error is None else str(self._outgoing.error)
+                error = self._outgoing.error if self._outgoing is not None else None
+                return None if error is None else str(error)
 
     def _refuse(self, refusal: str) -> NoReturn:
-        raise SendException(f"the message was not sent: {refusal}") from self._outgoing.error
+        cause = None if self._channel is None else self._channel.outgoing.error
+        raise SendException(f"the message was not sent: {refusal}") from cause
 
     def _report_subscriber(self, stream: str, error: BaseException) -> None:
         failure = SubscriberException(stream)
@@ -283,179 +372,349 @@ class Session(Lifecycle):
 
     def _begin_close(self, close: Close) -> None:
         frame = encode_close(close)
-        with self._lock:
-            if isinstance(self._state, Open):
-                self._enter_closing("client", close, frame)
-                # From here, too, since the session's own thread may be held up by a subscriber.
-                self._write()
-                given_up = None
-            elif isinstance(self._state, Connecting):
-                given_up = CloseEvent(ABNORMAL_CLOSURE, close.reason, "client", was_clean=False)
-                self._enter(Closed(given_up))
+        given_up = CloseEvent(ABNORMAL_CLOSURE, close.reason, "client", was_clean=False, connection=self._number)
+        opening = None
+        try:
+            with self._lock:
+                self._backoff = None
+                self._at_once = False
+                opening = self._opening
+                if isinstance(self._state, Open):
+                    self._enter_closing("client", close, frame)
+                    # From here, too, since the session's own thread may be held up by a subscriber.
+                    self._write()
+                elif isinstance(self._state, Connecting):
+                    self._enter(Closed(given_up))
+        finally:  # also if Ctrl-C comes
+            if isinstance(self._state, Closed) and self._state.event is given_up:
+                # On this thread, since the session's own may be held up by a host that does not answer.
+                if opening is not None:
+                    opening.abort()
+                if self._thread.ident is None:  # it will never be started, and so never close this
+                    self._waiter.close()
+                self._finish(given_up)
             else:
-                return
-        if given_up is None:
-            self._waiter.wake()
-        else:
-            # On this thread, since the session's own may be held up by a host that does not answer.
-            self._opening.abort()
-            if self._thread.ident is None:  # it will never be started, and so never close this
-                self._waiter.close()
-            self._finish(given_up)
+                self._waiter.wake()
 
     def _enter_closing(self, initiator: Initiator, close: Close, frame: bytes) -> None:
-        """Make the transition to Closing, with a close frame behind what is on its way out. Under _lock."""
+        """Make the transition from Open to Closing, with a close frame behind what is on its way out. Under _lock."""
+        channel = self._channel
+        assert channel is not None  # noqa: S101 it is there from Open on
+        channel.limit_closing(self._options.close_timeout)
         self._enter(Closing(initiator))
-        self._sent = close
-        self._outgoing.release()
-        self._outgoing.append(frame)
-        self._limit_closing(self._options.close_timeout)
-
-    def _limit_closing(self, seconds: float) -> None:
-        """Give a closing that many seconds from now at the most. Under _lock."""
-        deadline = time.monotonic() + seconds
-        self._deadline = deadline if self._deadline is None else min(self._deadline, deadline)
+        channel.sent = close
+        channel.outgoing.release()
+        channel.outgoing.append(frame)
 
     def _write(self) -> None:
         """Give the socket what it takes of what is on its way out. Under _lock."""
-        if self._connection is not None and self._outgoing:
-            self._outgoing.write(self._connection)
-            if self._outgoing.has_room:
+        channel = self._channel
+        if channel is not None and channel.outgoing:
+            channel.outgoing.write(channel.connection)
+            if channel.outgoing.has_room:
                 self._changed.notify_all()
 
+    def _answer(self, channel: Channel, ping: Ping) -> None:
+        with self._lock:
+            # A peer that pings and never reads has no claim on memory; section 5.5.3: not every ping must be answered.
+            if isinstance(self._state, Open) and channel.outgoing.has_room:
+                channel.outgoing.append(encode_pong(ping.payload))
+            channel.outgoing.release()
+            self._write()
+
+    def _take_close(self, channel: Channel, close: Close) -> None:
+        # Section 5.5.1: answered with the same status, unless this side began.
+        frame = encode_close(None if close.code == NO_STATUS_RECEIVED else close)
+        with self._lock:
+            channel.received = close
+            if isinstance(self._state, Open):
+                self._enter_closing("server", close, frame)
+            channel.limit_closing(LINGER_SECONDS)
+
+    def _ask_if_due(self, channel: Channel) -> None:
+        """Ping a peer from which nothing comes. Under _lock."""
+        now = time.monotonic()
+        if isinstance(self._state, Open) and channel.keepalive.is_due(now):
+            channel.outgoing.append(encode_ping(channel.keepalive.ask(now)))
+            self._write()
+
     def _finish(self, event: CloseEvent) -> None:
-        """Tell of the end. By who made the transition to Closed."""
+        """Tell of the session's end. By who made the transition to Closed."""
         self._finisher = threading.get_ident()
-        try:
-            if event.cause is not None and not isinstance(event.cause, ProtocolException):
-                self.report(event.cause)
-            level = logging.INFO if event.code in UNREMARKABLE or event.initiator == "client" else logging.WARNING
-            logger.log(level, "%s: closed, %d %s by the %s", self.url, event.code, event.reason, event.initiator)
-            self.messages.complete()
-            self._events.run(self._states.on_completed)
-            self._reports.run(self._errors.on_completed)
-        finally:  # a subscriber may raise SystemExit, say
-            with _open_sessions_lock:
-                _open_sessions.discard(self)
-            self._ended.set()
+        with ExitStack() as stack:  # each is done, the last first, whatever a subscriber raises: SystemExit, say
+            stack.callback(self._ended.set)
+            stack.callback(_forget, self)
+            stack.callback(self._reports.run, self._errors.on_completed)
+            stack.callback(self._reports.run, self._round_trips.on_completed)
+            stack.callback(self._events.run, self._states.on_completed)
+            stack.callback(self.messages.complete)
+            stack.callback(self._tell, event)
+
+    def _tell(self, event: CloseEvent) -> None:
+        if event.cause is not None and not isinstance(event.cause, ProtocolException):
+            self.report(event.cause)
+        unremarkable = event.code in UNREMARKABLE or event.initiator == "client" or event.cause is not None
+        level = logging.INFO if unremarkable else logging.WARNING
+        logger.log(level, "%s: closed, %d %s by the %s", self.url, event.code, event.reason, event.initiator)
+
+    # --- on the keeper's thread, while a subscriber holds the session's thread up
+
+    @property
+    def turn(self) -> int | None:
+        """How often the session's thread came around; None while it waits, and so is held up by nobody."""
+        return None if self._waiting else self._turns
+
+    def keep(self) -> None:
+        """Read ahead, answer pings and a close frame, and write, as the session's thread would."""
+        channel = self._channel
+        if channel is None:
+            return
+        for arrival in channel.read_ahead():
+            if isinstance(arrival, Ping):
+                self._answer(channel, arrival)
+            else:
+                self._take_close(channel, arrival)
+        with self._lock:
+            self._ask_if_due(channel)
+            channel.outgoing.release()
+            self._write()
 
     # --- on the session's thread
 
     def _run(self) -> None:
-        cause: RxSocketException | None
+        attempt = 0
+        while True:
+            cause = self._try()
+            channel = self._channel
+            backoff = self._options.reconnect
+            if channel is not None and backoff is not None and time.monotonic() - channel.opened >= backoff.stable:
+                attempt = 0
+            attempt += 1
+            if not self._goes_on(cause, attempt):
+                return
+
+    def _try(self) -> RxSocketException | None:
+        """Make a connection, and live with it to its end; return what ended it, or kept it away, unasked for."""
+        self._channel = None
         try:
-            cause = self._live()
+            url = self._find_url()
+            self._url = show(url)
+            with self._lock:
+                if not isinstance(self._state, Connecting):
+                    return None
+                self._opening = opening = Opening(url, self._protocols, self._options)
+            connection = opening.run()
+            if self._options.ping_interval is not None and self._options.ping_timeout is not None:
+                connection.expect_acknowledgements(self._options.ping_interval + self._options.ping_timeout)
+            with self._lock:
+                self._channel = channel = Channel(connection, self._number, self._options)
+                if isinstance(self._state, Connecting):
+                    self._at_once = False
+                    self._enter(Open(OpenEvent(connection.url, connection.protocol, self._number, connection.headers)))
+            return self._serve(channel)
         except ConnectionException as error:
-            cause = error
+            return error
         except BaseException as error:  # noqa: BLE001 whatever it is (sys.exit() of a subscriber, say), a Closed must come
+            with self._lock:
+                self._backoff = None
             cause = ConnectionException(f"{self.url} could not be served any more: {error!r}")
             cause.__cause__ = error
-        self._end(cause)
+            return cause
 
-    def _live(self) -> RxSocketException | None:
-        connection = self._opening.run()
-        with self._lock:
-            self._connection = connection
-            if isinstance(self._state, Connecting):
-                self._enter(Open(OpenEvent(connection.url, connection.protocol, headers=connection.headers)))
-        return self._serve(connection)
+    def _serve(self, channel: Channel) -> RxSocketException | None:
+        """Read, deliver and write in turn, until the connection's end; return what ended it unasked for."""
+        KEEPER.add(self)
+        self._waiting = False
+        cut = False
+        try:
+            while True:
+                self._turns += 1
+                self._events.drain()
+                self.messages.drain()
+                full = self.messages.full
+                # Where a read ended at its limit, a ping that belongs to the last message may be in the next.
+                cut = channel.is_cut and not cut
+                with self._lock:
+                    if not cut:
+                        channel.outgoing.release()
+                    self._write()
+                    writing = bool(channel.outgoing)
+                    deadline = channel.deadline
+                if isinstance(self._state, Closed):
+                    return None
+                if deadline is not None:
+                    if full and not writing:
+                        problem = "was closed while paused: what it still had to say was not read"
+                        return ConnectionException(f"{self.url} {problem}")
+                    if time.monotonic() >= deadline:
+                        problem = (
+                            "did not read all that was sent to it" if writing else "did not answer the close frame"
+                        )
+                        return ConnectionException(f"{self.url} {problem} within close_timeout")
+                if (full or not self._take(channel)) and not cut:
+                    self._wait(channel, reading=not full, writing=writing)
+        except ConnectionException as error:
+            return error
+        finally:
+            self._waiting = True
+            KEEPER.remove(self)
 
-    def _serve(self, connection: Connection) -> RxSocketException | None:
-        """Read, deliver and write in turn, until the connection's end; return what ended it without being asked."""
-        decoder = Decoder(self._options.max_size)
-        while True:
-            self._events.drain()
-            self.messages.drain()
-            full = self.messages.full
-            with self._lock:
-                self._outgoing.release()
-                self._write()
-                writing = bool(self._outgoing)
-                deadline = self._deadline
-            if isinstance(self._state, Closed):
-                return None
-            if full and deadline is not None and not writing:
-                return ConnectionException(f"{self.url} was closed while paused: what it still had to say was not read")
-            timeout = None if deadline is None else deadline - time.monotonic()
-            if timeout is not None and timeout <= 0:
-                return ConnectionException(f"{self.url} did not answer the close frame within close_timeout")
-            try:
-                data = None if full else connection.receive()
-            except ConnectionException as error:
-                return error
-            if data is None:
-                self._waiter.wait(connection, reading=not full, writing=writing, timeout=timeout)
-            elif data:
-                self._take(decoder, data)
-            else:
-                return ConnectionException(f"{self.url} ended the connection without a close frame")
-
-    def _take(self, decoder: Decoder, data: bytes) -> None:
-        messages, controls = decoder.feed(data)
-        delivered = 0
-        for control, position in zip(controls, decoder.positions, strict=True):
-            if isinstance(control, Ping):
+    def _take(self, channel: Channel) -> bool:
+        """Read, and deliver what came; return whether anything did."""
+        arrival = channel.take()
+        while arrival is not None:
+            if isinstance(arrival, list):
+                self.messages.deliver(arrival, channel.number)
+            elif isinstance(arrival, Ping):
                 # In the order in which they came: to the peer, a pong says that what it sent before has arrived.
-                self.messages.deliver(messages[delivered:position], 1)
-                delivered = position
-                self._answer(control)
-        if delivered < len(messages):
-            self.messages.deliver(messages[delivered:] if delivered else messages, 1)
-        end = controls[-1] if controls else None
-        if isinstance(end, Close):
-            self._received = end
-            # Section 5.5.1: answered with the same status, unless this side began.
-            frame = encode_close(None if end.code == NO_STATUS_RECEIVED else end)
-            with self._lock:
-                if isinstance(self._state, Open):
-                    self._enter_closing("server", end, frame)
-                self._limit_closing(LINGER_SECONDS)
-        elif isinstance(end, ProtocolException):
-            # Section 7.1.7: fail the connection.
-            self._failure = end
-            close = Close(end.code, str(end)[:MAX_REASON])
-            with self._lock:
-                if isinstance(self._state, Open):
-                    self._enter_closing("client", close, encode_close(close))
-                self._limit_closing(LINGER_SECONDS)
-            self.report(end)
+                self._answer(channel, arrival)
+            elif isinstance(arrival, Pong):
+                self._take_pong(channel, arrival)
+            elif isinstance(arrival, Close):
+                self._take_close(channel, arrival)
+            else:
+                self._fail(channel, arrival)
+            if not channel.has_more:
+                return True
+            arrival = channel.take()
+        return False
 
-    def _answer(self, ping: Ping) -> None:
+    def _wait(self, channel: Channel, *, reading: bool, writing: bool) -> None:
+        """Wait until there is something to do."""
         with self._lock:
-            # A peer that pings and never reads has no claim on memory; section 5.5.3: not every ping must be answered.
-            if isinstance(self._state, Open) and self._outgoing.has_room:
-                self._outgoing.append(encode_pong(ping.payload))
-            self._outgoing.release()
-            self._write()
-
-    def _close_event(self, cause: RxSocketException | None) -> CloseEvent:
-        """Say how the connection ended. Under _lock."""
-        received, failure = self._received, self._failure
-        # The close frame is the last to go: what is still there, or could not go, is it, or stands before it.
-        sent = None if self._outgoing or self._outgoing.error else self._sent
-        initiator: Initiator = self._state.initiator if isinstance(self._state, Closing) else "network"
-        if failure is not None:
-            # After a close frame of this side no other could be sent for the failure.
-            code = failure.code if self._sent and self._sent.code == failure.code else ABNORMAL_CLOSURE
-            return CloseEvent(code, str(failure), initiator, was_clean=False, cause=failure, sent=sent)
-        if received is not None:
-            return CloseEvent(
-                received.code, received.reason, initiator, was_clean=sent is not None, sent=sent, received=received
+            now = time.monotonic()
+            if not reading:
+                channel.keepalive.heard(now)  # it may say what it likes: nobody listens
+            elif channel.keepalive.is_lost(now):
+                raise ConnectionException(
+                    f"{self.url} is lost: nothing came for {self._options.ping_timeout:g} s after a ping (ping_timeout)"
+                )
+            self._ask_if_due(channel)
+            ends = (
+                channel.keepalive.remaining(now) if isinstance(self._state, Open) else None,
+                None if channel.deadline is None else max(0.0, channel.deadline - now),
             )
-        return CloseEvent(ABNORMAL_CLOSURE, str(cause or ""), initiator, was_clean=False, cause=cause, sent=sent)
+        self._waiting = True
+        self._waiter.wait(
+            channel.connection,
+            reading=reading,
+            writing=writing,
+            timeout=min((end for end in ends if end is not None), default=None),
+        )
+        self._waiting = False
 
-    def _end(self, cause: RxSocketException | None) -> None:
-        """Close the connection, and be Closed, unless another thread has given up the attempt to connect."""
+    def _take_pong(self, channel: Channel, pong: Pong) -> None:
         with self._lock:
-            event = None if isinstance(self._state, Closed) else self._close_event(cause)
-            if self._connection is not None:
-                self._connection.close()
-            self._outgoing.clear()
-            if event is not None:
-                self._enter(Closed(event))
+            answers = channel.keepalive.pong(pong.payload, time.monotonic())
+        for seconds, answered in answers:
+            self._round_trips.on_next(seconds)
+            answered(seconds)
+
+    def _fail(self, channel: Channel, failure: ProtocolException) -> None:
+        # Section 7.1.7: fail the connection.
+        close = Close(failure.code, str(failure)[:MAX_REASON])
+        with self._lock:
+            channel.failure = failure
+            if isinstance(self._state, Open):
+                self._enter_closing("client", close, encode_close(close))
+            channel.limit_closing(LINGER_SECONDS)
+        self.report(failure)
+
+    def _goes_on(self, cause: RxSocketException | None, attempt: int) -> bool:
+        """End what a try has left; then wait until the next is due, or be Closed, and return False."""
+        with self._lock:
+            channel = self._channel
+            unanswered = [] if channel is None else channel.keepalive.end()
+            event = None if isinstance(self._state, Closed) else self._close_event(channel, cause)
+            state = None if event is None else self._following(event, attempt)
+            if channel is not None:
+                self._waiter.forget()
+                channel.connection.close()
+                channel.outgoing.clear()
+                self._number += 1
+            if state is not None:
+                self._enter(state)
+        for answered in unanswered:
+            answered(None)
+        if event is not None and isinstance(state, Connecting):
+            self._tell(event)
+            self._await_try(state)
+            return True
         self._waiter.close()
         if event is not None:
             self._finish(event)
+        return False
+
+    def _following(self, event: CloseEvent, attempt: int) -> Connecting | Closed:
+        """Return the state that comes after an end. Under _lock."""
+        lost = self._state.lost if isinstance(self._state, Connecting) else event
+        backoff = self._backoff
+        if self._at_once:
+            return Connecting(attempt, 0.0, event.cause, lost)
+        if backoff is None or backoff.gives_up(attempt) or backoff.is_final(event.code, event.cause):
+            return Closed(event)
+        return Connecting(attempt, backoff.delay(attempt), event.cause, lost)
+
+    def _await_try(self, state: Connecting) -> None:
+        """Wait until a try is due, or the session is closed."""
+        backoff = self._options.reconnect
+        scheduler = None if backoff is None else backoff.scheduler
+        logger.info("%s: try %d to connect again, in %.1f s", self._url, state.attempt, state.delay)
+        timer = None if scheduler is None else scheduler.schedule_relative(state.delay, self._on_time)
+        # When the timer stands: who sees the event may be the one who makes a virtual time go on.
+        self._events.drain()
+        with self._lock:
+            self._changed.wait_for(
+                lambda: self._at_once or isinstance(self._state, Closed), state.delay if timer is None else None
+            )
+            self._at_once = False
+        if timer is not None:
+            timer.dispose()
+
+    def _on_time(self, scheduler: abc.SchedulerBase, state: object = None) -> None:
+        self._hurry()
+
+    def _hurry(self) -> None:
+        with self._lock:
+            self._at_once = True
+            self._changed.notify_all()
+
+    def _close_event(self, channel: Channel | None, cause: RxSocketException | None) -> CloseEvent:
+        """Say how a connection ended, or why there was none. Under _lock."""
+        number = self._number
+        if channel is None:
+            return CloseEvent(
+                ABNORMAL_CLOSURE, str(cause or ""), "network", was_clean=False, cause=cause, connection=number
+            )
+        received, failure, unsent = channel.received, channel.failure, channel.outgoing.unsent
+        # The close frame is the last to go: what is still there, or could not go, is it, or stands before it.
+        sent = None if unsent else channel.sent
+        initiator: Initiator = self._state.initiator if isinstance(self._state, Closing) else "network"
+        code, reason, was_clean = ABNORMAL_CLOSURE, str(cause or ""), False
+        if failure is not None:
+            # After a close frame of this side no other could be sent for the failure.
+            code = failure.code if channel.sent and channel.sent.code == failure.code else ABNORMAL_CLOSURE
+            reason, cause, received = str(failure), failure, None
+        elif received is not None:
+            code, reason, was_clean, cause = received.code, received.reason, sent is not None, None
+        return CloseEvent(code, reason, initiator, was_clean, cause, sent, received, number, unsent)
+
+
+def _remember(session: Session) -> None:
+    with _open_sessions_lock:
+        _open_sessions.add(session)
+
+
+def _forget(session: Session) -> None:
+    with _open_sessions_lock:
+        _open_sessions.discard(session)
+
+
+def _forget_all() -> None:
+    """In a child process: what goes on in its parent, over the same sockets, is not the child's to close."""
+    global _open_sessions_lock  # noqa: PLW0603 another thread of the parent may have had it
+    _open_sessions_lock = threading.Lock()
+    _open_sessions.clear()
 
 
 def _log_subscriber(stream: str, error: BaseException) -> None:
@@ -465,5 +724,4 @@ def _log_subscriber(stream: str, error: BaseException) -> None:
 # Of those that are Connecting no server would hear, and their subscribers, told here, could hold the exit up.
 atexit.register(Session.close_all, connecting=False)
 if hasattr(os, "register_at_fork"):
-    # A child process that ends must not close what goes on in its parent, over the same socket.
-    os.register_at_fork(after_in_child=_open_sessions.clear)
+    os.register_at_fork(after_in_child=_forget_all)

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import ssl as _ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeAlias
+from urllib.parse import SplitResult
 
-from .options import MIB, Options
+from .backoff import Backoff
+from .errors import ConnectionException
+from .options import MIB, Headers, Options
 from .session import Session
 from .urls import check_protocols, check_url, without_login
 
 __all__ = ["Socket", "websocket"]
+
+URL: TypeAlias = str | Callable[[], str]
+"""Of an endpoint: given once, or asked for at each try to connect."""
 
 
 class Socket:
@@ -20,9 +29,9 @@ class Socket:
 
     __slots__ = ("_options", "_protocols", "_url")
 
-    def __init__(self, url: str, protocols: tuple[str, ...], options: Options) -> None:
-        if not isinstance(url, str):
-            raise TypeError(f"a URL is a str, not {type(url).__name__}")
+    def __init__(self, url: URL, protocols: tuple[str, ...], options: Options) -> None:
+        if not isinstance(url, str) and not callable(url):
+            raise TypeError(f"a URL is a str, or a function that returns one, not {type(url).__name__}")
         for protocol in protocols:
             if not isinstance(protocol, str):
                 raise TypeError(f"a sub-protocol is a str, not {type(protocol).__name__}: give them one by one")
@@ -32,8 +41,8 @@ class Socket:
 
     @property
     def url(self) -> str:
-        """The URL, as it was given and appended to."""
-        return self._url
+        """The URL, as it was given and appended to; where a function gives it, that function's name."""
+        return _name(self._url) if callable(self._url) else self._url
 
     def append(self, sub_url: str) -> Socket:
         """Return a Socket whose URL goes on with another part, with exactly one slash between.
@@ -72,12 +81,22 @@ class Socket:
         Raises:
             ConnectionException: The URL, or a sub-protocol's name, can never work; the cause is chained.
         """
-        url = check_url(_join(self._url, sub_url))
         check_protocols(self._protocols)
-        return Session(url, self._protocols, self._options, paused=paused)
+        url = _join(self._url, sub_url)
+        target = partial(_asked, url) if callable(url) else check_url(url)
+        return Session(target, self._protocols, self._options, paused=paused)
+
+    def reconnecting(self, backoff: Backoff | None) -> Socket:
+        """Return a Socket whose sessions connect again, after a loss, by another policy; None for not at all."""
+        return Socket(self._url, self._protocols, replace(self._options, reconnect=backoff))
+
+    @property
+    def backoff(self) -> Backoff | None:
+        """By what policy its sessions connect again after a loss."""
+        return self._options.reconnect
 
     def __repr__(self) -> str:
-        return f"<Socket {' '.join((without_login(self._url), *self._protocols))}>"
+        return f"<Socket {' '.join((without_login(self.url), *self._protocols))}>"
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Socket):
@@ -88,11 +107,13 @@ class Socket:
         return hash((self._url, self._protocols))
 
 
-def _join(url: str, sub_url: str) -> str:
+def _join(url: URL, sub_url: str) -> URL:
     if not isinstance(sub_url, str):
         raise TypeError(f"what is appended to a URL is a str, not {type(sub_url).__name__}")
     if not sub_url:
         return url
+    if callable(url):
+        return _Appended(url, sub_url)
     base, base_mark, base_query = url.partition("?")
     path, path_mark, query = sub_url.partition("?")
     joined = f"{base.rstrip('/')}/{path.lstrip('/')}" if path else base
@@ -100,10 +121,40 @@ def _join(url: str, sub_url: str) -> str:
     return joined + (base_mark or path_mark) + queries
 
 
+@dataclass(frozen=True, slots=True)
+class _Appended:
+    """A function that gives a URL, whose result is appended to."""
+
+    url: Callable[[], str]
+    sub_url: str
+
+    def __call__(self) -> str:
+        joined = _join(self.url(), self.sub_url)
+        assert isinstance(joined, str)  # noqa: S101 as what it was made of
+        return joined
+
+
+def _asked(url: Callable[[], str]) -> SplitResult:
+    """Return what the function that gives a URL says now."""
+    try:
+        given = url()
+    except Exception as error:
+        raise ConnectionException(f"the function {_name(url)} that gives the URL failed: {error!r}") from error
+    if not isinstance(given, str):
+        raise ConnectionException(f"the function {_name(url)} that gives the URL returned {type(given).__name__}")
+    return check_url(given)
+
+
+def _name(function: Callable[[], str]) -> str:
+    if isinstance(function, _Appended):
+        return f"{_name(function.url)}/{function.sub_url.lstrip('/')}"
+    return f"{getattr(function, '__qualname__', type(function).__qualname__)}()"
+
+
 def websocket(
-    url: str,
+    url: URL,
     *protocols: str,
-    headers: Mapping[str, str] | None = None,
+    headers: Headers | None = None,
     cookies: Mapping[str, str] | None = None,
     origin: str | None = None,
     ssl: _ssl.SSLContext | str | None = None,
@@ -111,23 +162,24 @@ def websocket(
     connect_timeout: float = 10.0,
     send_timeout: float = 30.0,
     close_timeout: float = 5.0,
-    ping_interval: float | None = None,
-    ping_timeout: float | None = None,
+    ping_interval: float | None = 20.0,
+    ping_timeout: float | None = 20.0,
     max_size: int = 64 * MIB,
     max_outgoing: int = 256 * MIB,
     max_held: int = 8 * MIB,
     max_held_messages: int = 10_000,
     compression: bool = False,
-    reconnect: object | None = None,
+    reconnect: Backoff | None = None,
 ) -> Socket:
     """Describe a WebSocket endpoint. Nothing is connected until :meth:`Socket.connect`.
 
     Args:
-        url: ``ws://`` or ``wss://``. ``user:password@`` before the host becomes basic authorization.
+        url: ``ws://`` or ``wss://``. ``user:password@`` before the host becomes basic authorization. Or a function that
+            returns such a URL, and is called at each try to connect, on the session's thread: for a token that expires.
         *protocols: The sub-protocols to offer, the preferred first. A server may pick none:
             :attr:`Session.protocol <rxsocket.Session.protocol>` says what it picked.
         headers: Headers of the opening handshake, beside those that it needs itself. Like cookies and authorization,
-            they are not sent to another host that the server redirects to.
+            they are not sent to another host that the server redirects to. Or a function that returns them, likewise.
         cookies: Cookies of the opening handshake.
         origin: The ``Origin`` header; none is sent unless given.
         ssl: How a ``wss://`` server is verified: None by the system's certificate authorities; a path by the
@@ -139,15 +191,17 @@ def websocket(
             and each further address of the host has them again, if one refuses.
         send_timeout: Seconds that :meth:`Session.send <rxsocket.Session.send>` may wait, off the session's thread.
         close_timeout: Seconds for all steps of a close; then the connection is cut.
-        ping_interval: Without behaviour in this version: None.
-        ping_timeout: Without behaviour in this version: None.
+        ping_interval: Seconds for which nothing may come before a ping is sent; None for no pings.
+        ping_timeout: Seconds for which nothing may come after that ping before the connection counts as lost; None for
+            ever. With both, a peer whose system acknowledges nothing for their sum is lost, too (Linux).
         max_size: The largest message to receive, in bytes; a larger one fails the connection with 1009.
         max_outgoing: How many bytes may wait to go out when a message is sent on the session's own thread, which
             can't wait for that; a further message raises SendException.
         max_held: How many bytes are held that arrive before anybody has subscribed, or in a pause.
         max_held_messages: How many messages are.
         compression: Without behaviour in this version: False.
-        reconnect: Without behaviour in this version: None.
+        reconnect: A :class:`~rxsocket.Backoff`, by which to connect again when a connection is lost, or could not be
+            made; None for not at all.
 
     Raises:
         TypeError: An argument has a wrong type.

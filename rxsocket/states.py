@@ -58,6 +58,7 @@ class CloseEvent:
         sent: The close frame that this side sent.
         received: The close frame that the peer sent.
         connection: The connection's number in its session, from 1.
+        unsent: How many bytes had been sent, but were not yet taken by the system, and so are lost.
     """
 
     code: int
@@ -68,11 +69,24 @@ class CloseEvent:
     sent: Close | None = None
     received: Close | None = None
     connection: int = 1
+    unsent: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Connecting:
-    """The opening handshake is under way."""
+    """The opening handshake is under way, or is waited with until it is tried again.
+
+    Attributes:
+        attempt: Which try in a row to connect again it is, from 1; 0 for the session's first try of all.
+        delay: Seconds until it begins, from the moment at which the session came into this state.
+        cause: Why the last try failed, or the connection before was lost; None where nothing went wrong.
+        lost: How the connection before ended; None where there was none.
+    """
+
+    attempt: int = 0
+    delay: float = 0.0
+    cause: RxSocketException | None = None
+    lost: CloseEvent | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +114,12 @@ State: TypeAlias = Connecting | Open | Closing | Closed
 """Where a session is in its life."""
 
 TRANSITIONS: Final[dict[type[State], frozenset[type[State]]]] = {
-    Connecting: frozenset({Open, Closed}),
-    Open: frozenset({Closing, Closed}),
-    Closing: frozenset({Closed}),
+    Connecting: frozenset({Connecting, Open, Closed}),
+    Open: frozenset({Connecting, Closing, Closed}),
+    Closing: frozenset({Connecting, Closed}),
     Closed: frozenset(),
 }
-"""From each state, those that may follow."""
+"""From each state, those that may follow. What leads back to Connecting is a reconnect."""
 
 
 def transition(old: State, new: State) -> State:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal, TypeAlias, TypeVar, overload
@@ -10,11 +11,12 @@ import reactivex.operators as ops
 from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable
 
+from .backoff import Backoff
 from .errors import DecodeException, RxSocketException, SendException
 from .resource import Resource
 from .session import Session
 from .socket import Socket
-from .states import Connecting, Open, State
+from .states import Closed, Connecting, Open, State
 from .store import Change, Store
 from .subjects import SerialQueue
 
@@ -24,17 +26,17 @@ E = TypeVar("E")
 I = TypeVar("I")  # noqa: E741 an entity's id, as in Resource[E, I]
 
 SyncStatus: TypeAlias = Literal["offline", "synchronizing", "synchronized"]
-"""Where a sync stands: without a connection; connecting; or sending and receiving each change as it comes."""
+"""Where a sync stands: without a connection; connecting for the first time; or sending and receiving each change."""
 
 
 class Sync(abc.DisposableBase):
     """Keeps a store and a server the same, until it is disposed of. Made by :func:`sync_with`.
 
     Each text or binary message is one value of the store. What came from the server is not sent back to it: a change
-    carries its origin, and no values are compared for that. Of the changes that are made while it is connecting the
-    last is sent when it is open; the store's value at the start is not. A change that can't be sent, and a message that
-    is not what it should be, is told by :attr:`errors`, and after the session's end by the log; the store keeps its
-    value.
+    carries its origin, and no values are compared for that. Of the changes that are made without a connection the last
+    is sent when there is one again; so is one that was sent, but that the server had not confirmed by a pong when the
+    connection was lost. The store's value at the start is not sent. A change that can't be sent, and a message that is
+    not what it should be, is told by :attr:`errors`, and after the session's end by the log; the store keeps its value.
 
     Attributes:
         session: The session that it runs over.
@@ -53,13 +55,15 @@ class Sync(abc.DisposableBase):
         self._encode = encode
         self._decode = decode
         self._receive = store.handle(self._accepted, origin=self)
-        self._made = 0  # how many changes are not the server's; in the store's own queue alone
-        self._sent = 0  # which of them was the last to be sent; in the actions of _sends alone
-        # Sends go out in the order of the changes, whichever threads make them.
+        self._made = 0  # how many changes are not the server's; written in the store's own queue alone
+        self._sent = 0  # which of them was the last to be sent; written in the actions of _sends alone
+        # Sends go out in the order of the changes, whichever threads make them. In its actions alone:
         self._sends = SerialQueue()
-        self._unsent: list[tuple[int, object]] = []  # likewise: the last change, made while connecting
+        self._unsent: tuple[int, object] | None = None  # the last change, if no connection has taken it
+        self._unconfirmed: tuple[int, object] | None = None  # the last change, if a server may not have it
+        self._asking = False  # whether a pong is awaited
         # Begins to connect when all is subscribed to: a pong says that what came before it is in the store.
-        self.session: Session = socket.prepare()
+        self.session: Session = (socket if socket.backoff else socket.reconnecting(Backoff())).prepare()
         self.errors: Observable[RxSocketException] = self.session.errors
         self.status: Observable[SyncStatus] = self.session.state.pipe(ops.map(_status), ops.distinct_until_changed())
         self._subscriptions = CompositeDisposable(
@@ -72,7 +76,7 @@ class Sync(abc.DisposableBase):
 
     def push(self) -> None:
         """Send the store's current value, as if it had just changed: the one at the start, say. From any thread."""
-        self._sends.run(partial(self._send, self._made, self._store.current))
+        self._sends.run(lambda: self._send(self._made, self._store.current))
 
     def dispose(self) -> None:
         """Stop, and close the session; what was sent before goes out. From any thread, any number of times."""
@@ -103,17 +107,28 @@ class Sync(abc.DisposableBase):
             self._sends.run(partial(self._send, self._made, change.value))
 
     def _state_changed(self, state: State) -> None:
-        if not isinstance(state, Connecting):
-            self._sends.run(self._send_unsent)
+        if isinstance(state, Open | Closed):
+            self._sends.run(self._send_again)
 
     def _send(self, number: int, value: object) -> None:
-        if isinstance(self.session.current_state, Connecting):
-            self._unsent = [(number, value)]
-            return
-        self._unsent = []  # it is older
+        self._unsent, self._unconfirmed = (number, value), None
+        self._send_unsent()
+
+    def _send_again(self) -> None:
+        self._asking = False  # of another connection
+        self._unsent = self._unsent or self._unconfirmed
+        self._send_unsent()
+
+    def _send_unsent(self) -> None:
+        state = self.session.current_state
+        if self._unsent is None or not isinstance(state, Open | Closed):
+            return  # it is sent when there is a connection again
+        number, value = self._unsent
+        self._sent = max(self._sent, number)
         try:
             message = self._encode(value)
         except Exception as error:  # noqa: BLE001 an entity may have an encoder hook, or a property that raises
+            self._unsent = None
             failure = SendException(f"a change was not sent, since it can't be encoded: {error}")
             failure.__cause__ = error
             self.session.report(failure)
@@ -122,19 +137,35 @@ class Sync(abc.DisposableBase):
             # Without waiting, since it happens while the store applies the change that it sends.
             self.session.send(message, wait=False)
         except SendException as error:
+            if not isinstance(self.session.current_state, Open | Closed):
+                return
             self.session.report(error)
-        self._sent = number
+        else:
+            self._unconfirmed = self._unsent
+        self._unsent = None
+        self._ask()
 
-    def _send_unsent(self) -> None:
-        unsent, self._unsent = self._unsent, []
-        for number, value in unsent:
-            self._send(number, value)
+    def _ask(self) -> None:
+        """Have the server confirm what was sent."""
+        if self._unconfirmed is None or self._asking:
+            return
+        number = self._unconfirmed[0]
+        with contextlib.suppress(SendException):  # the connection has gone, and the next will ask again
+            pong = self.session.ping()
+            self._asking = True
+            pong.subscribe(lambda _: self._sends.run(partial(self._confirm, number)))
+
+    def _confirm(self, number: int) -> None:
+        self._asking = False
+        if self._unconfirmed is not None and self._unconfirmed[0] <= number:
+            self._unconfirmed = None
+        self._ask()
 
 
 def _status(state: State) -> SyncStatus:
     if isinstance(state, Open):
         return "synchronized"
-    return "synchronizing" if isinstance(state, Connecting) else "offline"
+    return "synchronizing" if state == Connecting() else "offline"
 
 
 @overload
@@ -152,6 +183,7 @@ def sync_with(store: Store[Any], socket: Socket, resource: Resource[Any, Any]) -
 
     Returns:
         A Sync, which runs until it is disposed of. The server's values come into the store on the session's thread.
+        It connects again after a loss, by the socket's own :class:`~rxsocket.Backoff`, or by one with the usual values.
 
     Raises:
         ConnectionException: The socket's URL, or a sub-protocol's name, can never work.

@@ -18,7 +18,7 @@ class _HasFileno(Protocol):
 
 
 class Waiter:
-    """Lets one thread wait for one socket; :meth:`wake` ends that from any thread."""
+    """Lets one thread wait for one socket at a time; :meth:`wake` ends that from any thread."""
 
     def __init__(self) -> None:
         self._waker, self._woken = socket.socketpair()
@@ -27,6 +27,7 @@ class Waiter:
         self._selector = _Selector()
         self._selector.register(self._woken, selectors.EVENT_READ)
         self._interest = 0
+        self._sock: _HasFileno | None = None  # the one that is registered, while there is an interest
 
     def wake(self) -> None:
         """End the wait that is under way, or the next one. From any thread."""
@@ -46,9 +47,17 @@ class Waiter:
             else:
                 self._selector.modify(sock, interest)
             self._interest = interest
+            self._sock = sock if interest else None
         for key, _ in self._selector.select(timeout):
             if key.fileobj is self._woken:
                 self._woken.recv(4096)
+
+    def forget(self) -> None:
+        """Wait for another socket from now on; before the last one is closed. On the thread that waits."""
+        if self._sock is not None:
+            self._selector.unregister(self._sock)
+        self._interest = 0
+        self._sock = None
 
     def close(self) -> None:
         """Give its descriptors back. On the thread that waits."""

@@ -76,8 +76,15 @@ class RawClient:
     def send(self, text: str) -> None:
         self.raw(encode_message(text))
 
-    def pong(self, ping: Ping) -> None:
-        self.raw(encode_pong(ping.payload))
+    def ping(self) -> Ping:
+        """Wait for the next ping."""
+        while not isinstance(found := self.next(), Ping):
+            pass
+        return found
+
+    def pong(self) -> None:
+        """Answer the next ping."""
+        self.raw(encode_pong(self.ping().payload))
 
     def next(self) -> Message | Control:
         """Wait for the next message or control frame."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from clients import RawClient, confirm, connect, receive
 from servers import DEADLINE, Seen
 
-from rxsocket.frames import Ping, encode_message, encode_pong
+from rxsocket.entity import SETTLE_SECONDS
+from rxsocket.frames import encode_message, encode_pong
 from rxsocket.socket import websocket
 
 
@@ -92,45 +94,43 @@ def test_a_newcomer_amid_changes_misses_none_and_sees_none_twice(hub):
 def test_what_was_sent_before_a_change_had_come_is_sent_back(hub):
     with connect(hub.url) as first, RawClient(hub) as second:
         first.send("of first")
-        message, ping = second.next(), second.next()
-        assert message == "of first"
-        assert isinstance(ping, Ping)
-        confirm(first)
+        assert second.next() == "of first"
         second.send("crossed")  # no pong came before it
         assert receive(first) == "crossed"
-        assert second.next() == "crossed"
-        latest = second.next()
-        assert isinstance(latest, Ping)
-        second.pong(latest)
+        confirm(first)
+        second.pong()
+        assert second.message() == "crossed"
+        second.pong()
         second.send("an answer")
         assert receive(first) == "an answer"
         confirm(first)
         first.send("last")
-        assert second.next() == "last"  # and not its own, which would have come before
+        assert second.message() == "last"  # and not its own, which would have come before
 
 
-def test_a_pong_between_two_messages_counts_for_the_second_alone(hub):
+def test_what_crossed_is_not_sent_back_to_who_has_sent_another_meanwhile(hub):
     with connect(hub.url) as first, RawClient(hub) as second:
         first.send("of first")
-        assert second.next() == "of first"
-        ping = second.next()
-        assert isinstance(ping, Ping)
+        ping = second.ping()
         confirm(first)
-        # In one write, so that the hub has read the pong before it comes to the message.
+        # In one write, so that the hub has read the pong before it comes to the messages.
         second.raw(encode_message("crossed") + encode_pong(ping.payload) + encode_message("an answer"))
         assert [receive(first), receive(first)] == ["crossed", "an answer"]
-        # The second was sent before what the hub made of the first had come back.
-        assert [second.message(), second.message()] == ["crossed", "an answer"]
+        confirm(first)
+        first.send("last")
+        assert second.message() == "last"
 
 
-def test_a_pong_that_answers_no_entity_confirms_none(hub):
+@pytest.mark.parametrize("payload", [b"", b"four", bytes(8), b"\xff" * 8, b"over eight"])
+def test_a_pong_that_answers_no_entity_confirms_none(hub, payload):
     with connect(hub.url) as first, RawClient(hub) as second:
         first.send("of first")
         assert second.message() == "of first"
         confirm(first)
-        for payload in (b"", b"four", bytes(8), b"over eight"):
-            second.raw(encode_pong(payload))
+        second.raw(encode_pong(payload))
         second.send("crossed")
+        assert receive(first) == "crossed"
+        second.pong()
         assert second.message() == "crossed"
 
 
@@ -149,3 +149,27 @@ def test_who_answers_each_message_in_a_subscriber_gets_nothing_of_its_own_back(h
             assert questions.wait(number + 1)[number] == question
         grace.close()
         assert questions.all() == expected
+
+
+def test_who_answers_many_messages_at_once_does_not_answer_itself(hub):
+    with (
+        websocket(hub.url).connect() as ada,
+        websocket(hub.url).connect() as grace,
+        websocket(hub.url).connect() as alan,
+    ):
+        questions, answers = Seen(grace.messages.body), Seen(ada.messages.body)
+        for session in (grace, alan):
+            Seen(session.opens).wait()
+        grace.messages.body.subscribe(lambda text: grace.send(f"re: {text}"))
+        for number in range(10):
+            ada.send(f"a{number}")
+            alan.send(f"b{number}")
+        end = time.monotonic() + 5 * SETTLE_SECONDS  # in which the hub would have sent her own back
+        count = 0
+        while time.monotonic() < end:
+            ada.send(f"c{count}")
+            count += 1
+            while f"re: c{count - 1}" not in answers.wait():
+                answers.wait(len(answers.items) + 1)
+        grace.close()
+        assert not [text for text in questions.all() if text.startswith("re: ")]

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from rxsocket.backoff import Backoff
+from rxsocket.errors import ConnectionException
 from rxsocket.options import MIB, Options
 from rxsocket.socket import websocket
 
@@ -292,13 +294,8 @@ def test_a_limit_passes(option: str, value: int) -> None:
 @pytest.mark.parametrize(
     ("option", "value"),
     [
-        ("ping_interval", 20.0),
-        ("ping_interval", 0),
-        ("ping_timeout", 20.0),
         ("compression", True),
         ("compression", "deflate"),
-        ("reconnect", True),
-        ("reconnect", object()),
     ],
 )
 def test_an_option_without_behaviour_yet_is_refused_by_its_name(option: str, value: object) -> None:
@@ -306,4 +303,31 @@ def test_an_option_without_behaviour_yet_is_refused_by_its_name(option: str, val
 
 
 def test_an_option_without_behaviour_yet_may_be_left_as_it_is() -> None:
-    assert Options(ping_interval=None, ping_timeout=None, compression=False, reconnect=None) == Options()
+    assert Options(compression=False) == Options()
+
+
+@pytest.mark.parametrize("option", ["ping_interval", "ping_timeout"])
+def test_pings_may_be_left_out_and_their_seconds_are_checked(option: str) -> None:
+    assert getattr(Options(**{option: None}), option) is None
+    assert getattr(Options(**{option: 1}), option) == 1
+    assert option in refused(option, 0, ValueError)
+    assert option in refused(option, "1", TypeError)
+
+
+def test_reconnect_is_a_backoff_or_none() -> None:
+    assert Options().reconnect is None
+    assert Options(reconnect=Backoff(initial=1)).reconnect == Backoff(initial=1)
+    assert "Backoff" in refused("reconnect", True, TypeError)  # noqa: FBT003 the value in question
+
+
+def test_headers_may_come_from_a_function_that_is_called_each_time() -> None:
+    tokens = iter("ab")
+    options = Options(headers=lambda: {"X-Token": next(tokens)})
+    assert [options.current_headers(), options.current_headers()] == [{"X-Token": "a"}, {"X-Token": "b"}]
+    with pytest.raises(ConnectionException, match=r"gives the headers failed: StopIteration"):
+        options.current_headers()
+
+
+def test_headers_from_a_function_are_checked_like_others() -> None:
+    with pytest.raises(ConnectionException, match="headers"):
+        Options(headers=lambda: {"X-Token": "two\nlines"}).current_headers()

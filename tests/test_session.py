@@ -706,11 +706,11 @@ def test_a_pong_stands_between_what_crossed_with_a_message_and_what_answers_it(p
         wire.frames()
 
     def respond(text: str) -> None:
-        session.send(f"re: {text}")
         if text == "above":
             other = threading.Thread(target=session.send, args=("of another thread",))
             other.start()
             other.join()
+        session.send(f"re: {text}")
 
     found: list[object] = []
     session = websocket(play(script)).prepare()
@@ -718,6 +718,26 @@ def test_a_pong_stands_between_what_crossed_with_a_message_and_what_answers_it(p
     session.start()
     close_event(session)
     assert found == ["of another thread", Pong(b"between"), "re: above", "re: below"]
+
+
+def test_what_a_subscriber_sent_goes_out_before_what_another_thread_sends_later(play):
+    def respond(text: str) -> None:
+        session.send("first")
+        other = threading.Thread(target=session.send, args=("second",))
+        other.start()
+        other.join()
+
+    def script(wire: Wire) -> None:
+        wire.send("question")
+        found.extend((wire.next(), wire.next()))
+        wire.close(Close(1000))
+
+    found: list[object] = []
+    session = websocket(play(script)).prepare()
+    session.messages.body.subscribe(respond)
+    session.start()
+    close_event(session)
+    assert found == ["first", "second"]
 
 
 def test_what_a_subscriber_sent_goes_out_before_the_close_frame_of_another_thread(play):
@@ -1158,7 +1178,8 @@ def test_a_close_frame_that_could_not_go_out_was_not_sent(play, connect):
     full.set()
     end = close_event(session)
     done.set()
-    assert end == CloseEvent(1000, "done", "server", was_clean=False, received=Close(1000, "done"))
+    assert end.unsent > 0
+    assert end == CloseEvent(1000, "done", "server", was_clean=False, received=Close(1000, "done"), unsent=end.unsent)
 
 
 def test_messages_between_the_close_frame_and_its_answer_are_delivered(play, connect):

@@ -26,10 +26,13 @@ EVENT = CloseEvent(1000, "bye", "client", was_clean=True, sent=Close(1000, "bye"
 STATES = (Connecting(), Open(OpenEvent("ws://host/", "chat")), Closing("server"), Closed(EVENT))
 
 LEGAL = {
+    (Connecting, Connecting),
     (Connecting, Open),
     (Connecting, Closed),
+    (Open, Connecting),
     (Open, Closing),
     (Open, Closed),
+    (Closing, Connecting),
     (Closing, Closed),
 }
 
@@ -85,6 +88,6 @@ def test_states_can_be_matched_with_what_they_carry() -> None:
 
 def test_a_close_event_says_by_itself_only_what_it_must() -> None:
     event = CloseEvent(1006, "", "network", was_clean=False)
-    assert (event.cause, event.sent, event.received, event.connection) == (None, None, None, 1)
+    assert (event.cause, event.sent, event.received, event.connection, event.unsent) == (None, None, None, 1, 0)
     cause = ConnectionException("lost")
     assert dataclasses.replace(event, cause=cause).cause is cause

@@ -1,0 +1,100 @@
+"""When to try again, after a connection was lost or could not be made."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from reactivex import abc
+
+from .errors import CertificateException, HandshakeException, RxSocketException
+
+__all__ = ["Backoff"]
+
+TRANSIENT = {408, 429}  # of the statuses 4xx: the request took too long; there were too many
+FINAL_CODES = frozenset({1000, 1008})  # RFC 6455, section 7.4.1: all was done; what was sent is against a policy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backoff:
+    """A policy of reconnecting: tries that come at longer and longer intervals, until one succeeds.
+
+    What it does not try again, since it would end in the same way: a connection that the server closed with one of
+    ``final_codes``, a handshake that it refused with a status 4xx (but 408 and 429), and a certificate that is not
+    accepted. Nor one that this side closed.
+
+    Attributes:
+        initial: Seconds before the first try.
+        factor: How many times as long it waits before each further one.
+        maximum: Seconds that it waits at the most.
+        jitter: Which part of these seconds is random, from 0 to 1, so that the clients of a server that was away do not
+            all come back at once.
+        attempts: After how many tries in a row it gives up; None for never.
+        stable: For how many seconds a connection must have stayed up for the intervals to begin anew.
+        final_codes: Close codes of a server that are not tried again.
+        scheduler: On whose time it waits, such as reactivex's ``VirtualTimeScheduler``; None for the system's.
+            A virtual one is to be advanced after the event of the try has been seen in ``session.retries``.
+
+    Raises:
+        ValueError: A number is out of its range.
+
+    Example:
+        >>> socket = websocket("wss://host/feed", reconnect=Backoff(maximum=30, attempts=10))
+    """
+
+    initial: float = 0.5
+    factor: float = 2.0
+    maximum: float = 60.0
+    jitter: float = 0.5
+    attempts: int | None = None
+    stable: float = 30.0
+    final_codes: Collection[int] = FINAL_CODES
+    scheduler: abc.SchedulerBase | None = None
+
+    def __post_init__(self) -> None:
+        for name, low, high in (
+            ("initial", 0, 1e6),
+            ("factor", 1, 1000),
+            ("maximum", 0, 1e6),
+            ("jitter", 0, 1),
+            ("stable", 0, 1e6),
+        ):
+            if not low <= getattr(self, name) <= high:
+                raise ValueError(f"{name} of a Backoff is from {low} to {high:g}, not {getattr(self, name)}")
+        if self.attempts is not None and self.attempts < 0:
+            raise ValueError(f"attempts of a Backoff is 0 or more, or None, not {self.attempts}")
+
+    def delay(self, attempt: int, fraction: Callable[[], float] = random.random) -> float:
+        """Return how many seconds to wait before a try.
+
+        Args:
+            attempt: Which in a row it is, from 1.
+            fraction: A source of random numbers from 0 to 1.
+        """
+        # The exponent is bounded, since a float is.
+        grown = self.initial * self.factor ** min(attempt - 1, 64)
+        return min(self.maximum, grown) * (1 - self.jitter * fraction())
+
+    def gives_up(self, attempt: int) -> bool:
+        """Tell whether a try is one too many.
+
+        Args:
+            attempt: Which in a row it is, from 1.
+        """
+        return self.attempts is not None and attempt > self.attempts
+
+    def is_final(self, code: int, cause: RxSocketException | None) -> bool:
+        """Tell whether another try would end in the same way.
+
+        Args:
+            code: Of the end's close event.
+            cause: Of the end's close event.
+        """
+        match cause:
+            case HandshakeException(status=status):
+                return 400 <= status < 500 and status not in TRANSIENT  # noqa: PLR2004 RFC 9110, section 15.5
+            case CertificateException():
+                return True
+            case _:
+                return code in self.final_codes

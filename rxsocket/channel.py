@@ -1,0 +1,114 @@
+"""An open connection in messages: what came, what is on its way out, and whether the peer is still there."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections import deque
+from typing import TypeAlias
+
+from .connection import READ_SIZE, Connection
+from .errors import ConnectionException, ProtocolException
+from .frames import Close, Control, Decoder, Message, Ping
+from .keepalive import Keepalive
+from .options import Options
+from .outgoing import Outgoing
+
+__all__ = ["Arrival", "Channel"]
+
+Arrival: TypeAlias = list[Message] | Control
+"""What came: messages in a row, or a control frame, or how the peer broke the protocol."""
+
+
+class Channel:
+    """One of a session's connections, from its opening to its end.
+
+    Args:
+        connection: It is closed by its session.
+        number: Which of the session's connections it is, from 1.
+        options: The endpoint's options.
+    """
+
+    def __init__(self, connection: Connection, number: int, options: Options) -> None:
+        self.connection = connection
+        self.number = number
+        self.opened = time.monotonic()
+        self.outgoing = Outgoing(options.max_outgoing)  # under the session's lock
+        # Under the session's lock; but who reads writes when that was.
+        self.keepalive = Keepalive(options.ping_interval, options.ping_timeout, self.opened)
+        self.deadline: float | None = None  # under the session's lock: until when a closing may take; monotonic
+        self.sent: Close | None = None  # under the session's lock: the close frame in or past outgoing
+        self.received: Close | None = None  # under the session's lock
+        self.failure: ProtocolException | None = None  # under the session's lock
+        self._max_ahead = options.max_held
+        self._max_messages_ahead = options.max_held_messages
+        self.is_cut = False  # whether the last read ended at its limit, not at the end of what was there
+        self._reading = threading.Lock()  # who has it reads; the session's own lock may be taken inside, not around it
+        self._decoder = Decoder(options.max_size)  # under _reading
+        self._arrivals: deque[Arrival] = deque()  # under _reading
+        self._size_ahead = 0  # under _reading: of the messages in _arrivals that were read ahead
+        self._messages_ahead = 0  # under _reading: how many these are
+
+    def limit_closing(self, seconds: float) -> None:
+        """Give a closing that many seconds from now at the most. Under the session's lock."""
+        deadline = time.monotonic() + seconds
+        self.deadline = deadline if self.deadline is None else min(self.deadline, deadline)
+
+    @property
+    def has_more(self) -> bool:
+        """Whether something that came was not taken yet."""
+        return bool(self._arrivals)
+
+    def take(self) -> Arrival | None:
+        """Return what came next, maybe no message yet; None where nothing more is there. On the session's thread.
+
+        Raises:
+            ConnectionException: The connection has come to its end.
+        """
+        with self._reading:
+            if not self._arrivals:
+                self._size_ahead = self._messages_ahead = 0
+                data = self.connection.receive()
+                if data is None:
+                    return None
+                if not data:
+                    raise ConnectionException(f"{self.connection.url} ended the connection without a close frame")
+                self.is_cut = len(data) == READ_SIZE
+                self._feed(data)
+            return self._arrivals.popleft() if self._arrivals else []
+
+    def read_ahead(self) -> list[Ping | Close]:
+        """Read what is there, but not more than may be held, while the session's thread is held up. On another thread.
+
+        Returns:
+            What came and can't wait: pings, which :meth:`take` will not return any more, and a close frame, which it
+            will.
+        """
+        with self._reading:
+            with contextlib.suppress(ConnectionException):  # the session's thread will find the same
+                while (
+                    self._size_ahead < self._max_ahead
+                    and self._messages_ahead < self._max_messages_ahead
+                    and (data := self.connection.receive())
+                ):
+                    messages = self._feed(data)
+                    self._size_ahead += sum(map(len, messages))
+                    self._messages_ahead += len(messages)
+            urgent = [arrival for arrival in self._arrivals if isinstance(arrival, Ping | Close)]
+            self._arrivals = deque(each for each in self._arrivals if not isinstance(each, Ping))
+        return urgent
+
+    def _feed(self, data: bytes) -> list[Message]:
+        """Let what comes from some bytes join the arrivals; return the messages among it."""
+        self.keepalive.heard(time.monotonic())
+        messages, controls = self._decoder.feed(data)
+        begin = 0
+        for control, position in zip(controls, self._decoder.positions, strict=True):
+            if begin < position:
+                self._arrivals.append(messages[begin:position])
+                begin = position
+            self._arrivals.append(control)
+        if begin < len(messages):
+            self._arrivals.append(messages[begin:] if begin else messages)
+        return messages

@@ -1,0 +1,98 @@
+"""When to try again: the intervals, and what is not tried again."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rxsocket.backoff import Backoff
+from rxsocket.errors import CertificateException, ConnectionException, HandshakeException, RxSocketException
+
+
+def test_the_intervals_grow_up_to_the_maximum() -> None:
+    backoff = Backoff(initial=1, factor=2, maximum=10, jitter=0)
+    assert [backoff.delay(attempt) for attempt in range(1, 7)] == [1, 2, 4, 8, 10, 10]
+
+
+@pytest.mark.parametrize(("fraction", "delay"), [(0.0, 4.0), (0.5, 3.5), (1.0, 3.0)])
+def test_jitter_takes_a_random_part_away(fraction: float, delay: float) -> None:
+    assert Backoff(initial=4, jitter=0.25).delay(1, lambda: fraction) == delay
+
+
+def test_the_random_part_is_not_always_the_same() -> None:
+    assert len({Backoff().delay(1) for _ in range(20)}) > 1
+
+
+@given(
+    st.builds(
+        Backoff,
+        initial=st.floats(0, 1e6),
+        factor=st.floats(1, 1000),
+        maximum=st.floats(0, 1e6),
+        jitter=st.floats(0, 1),
+    ),
+    st.integers(1, 10**9),
+)
+def test_every_delay_is_from_0_to_the_maximum(backoff: Backoff, attempt: int) -> None:
+    assert 0 <= backoff.delay(attempt) <= backoff.maximum
+
+
+@pytest.mark.parametrize(
+    ("attempts", "attempt", "gives_up"), [(None, 10**9, False), (0, 1, True), (2, 2, False), (2, 3, True)]
+)
+def test_it_gives_up_after_its_attempts(attempts: int | None, attempt: int, gives_up: bool) -> None:  # noqa: FBT001
+    assert Backoff(attempts=attempts).gives_up(attempt) is gives_up
+
+
+def refused(status: int) -> HandshakeException:
+    return HandshakeException("refused", status, {}, b"")
+
+
+@pytest.mark.parametrize(
+    ("code", "cause", "final"),
+    [
+        (1000, None, True),
+        (1001, None, False),
+        (1006, ConnectionException("lost"), False),
+        (1008, None, True),
+        (1011, None, False),
+        (1012, None, False),
+        (4401, None, False),
+        (1006, refused(400), True),
+        (1006, refused(403), True),
+        (1006, refused(408), False),
+        (1006, refused(429), False),
+        (1006, refused(499), True),
+        (1006, refused(500), False),
+        (1006, refused(503), False),
+        (1006, refused(302), False),
+        (1006, CertificateException("expired"), True),
+    ],
+)
+def test_what_is_final(code: int, cause: RxSocketException | None, final: bool) -> None:  # noqa: FBT001
+    assert Backoff().is_final(code, cause) is final
+
+
+def test_the_final_codes_can_be_chosen() -> None:
+    backoff = Backoff(final_codes={4401})
+    assert backoff.is_final(4401, None)
+    assert not backoff.is_final(1000, None)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"initial": -1},
+        {"factor": 0.5},
+        {"factor": 1001},
+        {"maximum": -1},
+        {"jitter": 1.1},
+        {"stable": -1},
+        {"attempts": -1},
+        {"initial": float("nan")},
+    ],
+)
+def test_a_number_out_of_its_range_is_named(options: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=next(iter(options))):
+        Backoff(**options)

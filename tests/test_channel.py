@@ -1,0 +1,134 @@
+"""An open connection in messages: what is taken in which order, and what another thread reads ahead."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from rxsocket.channel import Arrival, Channel
+from rxsocket.connection import Connection
+from rxsocket.errors import ConnectionException, ProtocolException
+from rxsocket.frames import (
+    Close,
+    Ping,
+    Pong,
+    encode_close,
+    encode_frame,
+    encode_message,
+    encode_ping,
+    encode_pong,
+)
+from rxsocket.options import Options
+
+MESSAGES = 10
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[Channel, socket.socket]]:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        options = Options(max_held=1000, max_held_messages=MESSAGES)
+        yield Channel(Connection(ours, "ws://host", None, {}), 1, options), theirs
+
+
+def said(*messages: str) -> bytes:
+    return b"".join(encode_message(message, masked=False) for message in messages)
+
+
+def all_taken(channel: Channel) -> list[Arrival]:
+    found: list[Arrival] = []
+    while (arrival := channel.take()) is not None:
+        found.append(arrival)
+    return found
+
+
+def test_messages_and_control_frames_come_in_their_order(pair):
+    channel, peer = pair
+    ping, pong = encode_ping(b"a", masked=False), encode_pong(b"b", masked=False)
+    peer.sendall(ping + said("1", "2") + pong + ping + said("3") + encode_close(Close(1000), masked=False) + said("4"))
+    assert channel.take() == Ping(b"a")
+    assert channel.has_more
+    assert all_taken(channel) == [["1", "2"], Pong(b"b"), Ping(b"a"), ["3"], Close(1000)]
+    assert not channel.has_more
+
+
+def test_a_part_of_a_message_is_no_message_and_not_nothing(pair):
+    channel, peer = pair
+    peer.sendall(said("whole")[:3])
+    assert channel.take() == []
+    assert channel.take() is None
+    peer.sendall(said("whole")[3:])
+    assert all_taken(channel) == [["whole"]]
+
+
+def test_a_broken_protocol_comes_after_what_was_right(pair):
+    channel, peer = pair
+    peer.sendall(said("right") + b"\xff\xff")
+    right, wrong = all_taken(channel)
+    assert right == ["right"]
+    assert isinstance(wrong, ProtocolException)
+
+
+def test_the_end_of_the_stream_is_an_error_that_names_the_url(pair):
+    channel, peer = pair
+    peer.sendall(said("last"))
+    peer.close()
+    assert channel.take() == ["last"]
+    with pytest.raises(ConnectionException, match="ws://host ended the connection without a close frame"):
+        channel.take()
+
+
+def test_what_is_read_ahead_is_taken_in_its_order_but_pings_are_given_out_at_once(pair):
+    channel, peer = pair
+    ping, pong = encode_ping(b"a", masked=False), encode_pong(b"b", masked=False)
+    close = encode_close(Close(1001), masked=False)
+    peer.sendall(said("0") + ping + said("1"))
+    assert channel.take() == ["0"]
+    peer.sendall(said("2") + ping + pong + said("3") + close)
+    assert channel.read_ahead() == [Ping(b"a"), Ping(b"a"), Close(1001)]
+    assert channel.read_ahead() == [Close(1001)]
+    peer.close()
+    assert channel.read_ahead() == [Close(1001)]
+    found = [channel.take() for _ in range(5)]
+    assert found == [["1"], ["2"], Pong(b"b"), ["3"], Close(1001)]
+    with pytest.raises(ConnectionException):
+        channel.take()
+
+
+@pytest.mark.parametrize("text", ["x", "x" * 700])
+def test_no_more_is_read_ahead_than_may_be_held(pair, text):
+    channel, peer = pair
+    found: list[Arrival | None] = []
+    for _ in range(3 * MESSAGES):  # one piece each, so that it could stop after any
+        peer.sendall(said(text))
+        channel.read_ahead()
+    held = 2 if len(text) > 1 else MESSAGES
+    while channel.has_more:
+        found.append(channel.take())
+    assert found == [[text]] * held
+    rest = all_taken(channel)
+    assert [message for arrival in rest if isinstance(arrival, list) for message in arrival] == [text] * (
+        3 * MESSAGES - held
+    )
+
+
+def test_whatever_comes_is_heard(pair):
+    channel, peer = pair
+    before = channel.keepalive.remaining(channel.opened)
+    peer.sendall(encode_frame(0x1, b"part", final=False, masked=False))
+    channel.take()
+    after = channel.keepalive.remaining(channel.opened)
+    assert before is not None
+    assert after is not None
+    assert after > before
+
+
+def test_a_closing_has_the_earliest_of_its_deadlines(pair):
+    channel, _ = pair
+    assert channel.deadline is None
+    for seconds in (5, 1, 3):
+        channel.limit_closing(seconds)
+    assert channel.deadline is not None
+    assert channel.deadline - channel.opened < 3

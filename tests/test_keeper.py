@@ -1,0 +1,106 @@
+"""Looking after those whose thread is held up. The sessions' tests show it with real servers."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from servers import DEADLINE
+
+from rxsocket.keeper import Keeper
+
+PERIOD = 0.005
+
+
+class Someone:
+    """Whose turn the test sets."""
+
+    def __init__(self, turn: int | None, enough: int = 3) -> None:
+        self.turn = turn
+        self.kept = 0
+        self.threads: set[str] = set()
+        self._enough = enough
+        self.enough = threading.Event()
+
+    def keep(self) -> None:
+        self.kept += 1
+        self.threads.add(threading.current_thread().name)
+        if self.kept >= self._enough:
+            self.enough.set()
+
+
+class Busy(Someone):
+    """Whose turn is another each time."""
+
+    @property
+    def turn(self) -> int | None:
+        self.turns += 1
+        return self.turns
+
+    @turn.setter
+    def turn(self, turn: int | None) -> None:
+        self.turns = 0
+
+
+def test_who_stays_at_a_turn_is_kept_again_and_again_and_who_goes_on_or_waits_is_not() -> None:
+    keeper = Keeper(PERIOD)
+    stuck, busy, waiting = Someone(7), Busy(0), Someone(None)
+    for each in (busy, waiting, stuck):
+        keeper.add(each)
+    assert stuck.enough.wait(DEADLINE)
+    for each in (busy, waiting, stuck):
+        keeper.remove(each)
+    assert (busy.kept, waiting.kept) == (0, 0)
+    assert stuck.threads == {"rxsocket keeper"}
+
+
+def test_who_goes_on_after_all_is_left_alone() -> None:
+    keeper = Keeper(PERIOD)
+    one, other = Someone(1), Someone(1, enough=20)
+    keeper.add(one)
+    assert one.enough.wait(DEADLINE)
+    one.turn = None
+    keeper.add(other)
+    assert other.enough.wait(DEADLINE)
+    keeper.remove(one)
+    keeper.remove(other)
+    assert one.kept < 3 + 3  # one look may have been under way
+
+
+def test_the_thread_runs_while_there_is_anybody() -> None:
+    keeper = Keeper(10**6)
+    for _ in range(3):
+        someone = Someone(1)
+        keeper.add(someone)
+        thread = keeper._thread
+        assert thread is not None
+        keeper.remove(someone)
+        thread.join(DEADLINE)  # without waiting for the period's end
+        assert not thread.is_alive()
+
+
+def test_removing_who_is_not_there_does_nothing() -> None:
+    Keeper().remove(Someone(1))
+
+
+def test_a_forked_process_looks_after_nobody_and_can_begin_anew() -> None:
+    script = f"""if True:
+        import os
+        from rxsocket.keeper import KEEPER
+        from test_keeper import DEADLINE, Someone
+        KEEPER._period = {PERIOD}
+        KEEPER.add(Someone(1))
+        child = os.fork()
+        if child:
+            os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        assert not KEEPER._kept
+        mine = Someone(1)
+        KEEPER.add(mine)
+        os._exit(0 if mine.enough.wait(DEADLINE) else 1)
+    """
+    # Python 3.12 and later warn of a fork beside threads, which is what this is about.
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", script]
+    done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=20, check=False)  # noqa: S603 our own
+    assert (done.returncode, done.stderr) == (0, "")

@@ -1,0 +1,356 @@
+"""Peers that vanish, and subscribers that hold a session up: what pings find out, and what the keeper does."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import reactivex.operators as ops
+from servers import DEADLINE, Seen, Wire, within
+
+import rxsocket.session
+from rxsocket.backoff import Backoff
+from rxsocket.errors import SendException
+from rxsocket.frames import Close, Message, Ping, Pong, encode_message, encode_ping, encode_pong
+from rxsocket.keeper import Keeper
+from rxsocket.session import Session
+from rxsocket.socket import websocket
+from rxsocket.states import Closed, Closing
+
+PERIOD = 0.01
+
+
+@pytest.fixture
+def keeper(monkeypatch) -> Keeper:
+    """One that looks often."""
+    keeper = Keeper(PERIOD)
+    monkeypatch.setattr(rxsocket.session, "KEEPER", keeper)
+    return keeper
+
+
+def silent(wire: Wire) -> None:
+    """A peer's script: be there, and say nothing."""
+    while wire.sock.recv(1 << 16):
+        pass
+
+
+def ping_of(wire: Wire) -> Ping:
+    while not isinstance(frame := wire.next(), Ping):
+        assert frame is not None
+    return frame
+
+
+# --- pings
+
+
+def test_a_peer_that_vanished_is_found_within_interval_and_timeout(play, connect):
+    session = connect(play(silent), ping_interval=0.2, ping_timeout=0.2)
+    Seen(session.opens).wait()
+    begin = time.monotonic()
+    end = Seen(session.closes).one()
+    assert 0.3 <= time.monotonic() - begin < 0.4 + 0.5
+    assert (end.code, end.initiator, end.was_clean) == (1006, "network", False)
+    assert "nothing came for 0.2 s after a ping" in str(end.cause)
+
+
+def test_a_peer_that_answers_pings_is_kept_and_the_round_trips_are_told(play, connect):
+    def script(wire: Wire) -> None:
+        for _ in range(3):
+            wire.raw(encode_pong(ping_of(wire).payload, masked=False))
+        wire.answer_close()
+
+    session = connect(play(script), ping_interval=0.02, ping_timeout=5)
+    seconds = Seen(session.round_trips).wait(3)
+    assert all(0 < each < DEADLINE for each in seconds)
+    session.close()
+    assert Seen(session.closes).one().code == 1000
+
+
+def test_a_peer_that_says_anything_is_there(play, connect):
+    def script(wire: Wire) -> None:
+        for _ in range(4):
+            ping_of(wire)
+            wire.send("no pong, but a message")
+        wire.answer_close()
+
+    session = connect(play(script), ping_interval=0.05, ping_timeout=0.5)
+    assert len(Seen(session.messages.body).wait(4)) == 4
+    session.close()
+    assert Seen(session.closes).one().code == 1000
+
+
+def test_no_pings_are_sent_while_messages_come(play, connect):
+    frames: list[object] = []
+
+    def script(wire: Wire) -> None:
+        end = time.monotonic() + 0.5
+        while time.monotonic() < end:
+            wire.send("x" * 1000)
+        wire.raw(encode_message("last", masked=False))
+        while not isinstance(frame := wire.next(), Close):
+            frames.append(frame)
+        wire.close(frame)
+
+    session = connect(play(script), ping_interval=0.2, ping_timeout=5)
+    Seen(session.messages.body.pipe(ops.filter(lambda text: text == "last"))).wait()
+    session.close()
+    assert frames == []
+
+
+def test_in_a_full_pause_no_peer_is_lost(play, connect):
+    def script(wire: Wire) -> None:
+        wire.send("1", "2", "3")
+        wire.answer_close()
+
+    session = connect(play(script), ping_interval=0.05, ping_timeout=0.05, max_held_messages=2, paused=True)
+    bodies = Seen(session.messages.body)
+    Seen(session.opens).wait()
+    waits = threading.Event()
+    timer = threading.Timer(0.4, waits.set)
+    timer.start()
+    assert waits.wait(DEADLINE)
+    session.resume()
+    assert bodies.wait(3) == ["1", "2", "3"]
+    timer.join()
+
+
+def test_a_lost_peer_is_reconnected_to(play, connect):
+    def script(wire: Wire) -> None:
+        wire.send("here")
+        silent(wire)
+
+    session = connect(play(script), ping_interval=0.05, ping_timeout=0.05, reconnect=Backoff(initial=0))
+    assert Seen(session.messages.body).wait(3) == ["here"] * 3
+    session.close()
+
+
+def test_a_ping_by_hand_tells_its_round_trip(server, connect):
+    session = connect(server.url)
+    Seen(session.opens).wait()
+    round_trips = Seen(session.round_trips)
+    assert 0 < session.ping().run() < DEADLINE
+    assert len(round_trips.wait()) == 1
+
+
+def test_a_ping_whose_connection_ends_completes_without_an_item(play, connect):
+    def script(wire: Wire) -> None:
+        ping_of(wire)
+
+    session = connect(play(script))
+    Seen(session.opens).wait()
+    assert Seen(session.ping()).all() == []
+
+
+def test_a_ping_is_only_sent_on_an_open_session(play, connect):
+    session = connect(play(lambda wire: wire.sock.recv(1), upgrade=False))
+    with pytest.raises(SendException, match="connecting"):
+        session.ping()
+    session.close()
+    with pytest.raises(SendException, match="closed"):
+        session.ping()
+
+
+def test_what_a_subscriber_of_a_ping_raises_is_reported(server, connect):
+    session = connect(server.url)
+    Seen(session.opens).wait()
+    errors = Seen(session.errors)
+    session.ping().subscribe(lambda _: 1 / 0)
+    assert errors.wait()[0].stream == "ping"
+
+
+# --- subscribers that hold the session's thread up
+
+
+@contextmanager
+def held_up(session: Session) -> Iterator[None]:
+    """Hold the session's thread up in a subscriber of its first message."""
+    reached, go_on = threading.Event(), threading.Event()
+
+    def hold(_: object) -> None:
+        reached.set()
+        assert go_on.wait(DEADLINE)
+
+    session.messages.pipe(ops.take(1)).subscribe(hold)
+    session.start()
+    assert reached.wait(DEADLINE)
+    try:
+        yield
+    finally:
+        go_on.set()
+
+
+@pytest.mark.usefixtures("keeper")
+def test_pings_are_answered_while_a_subscriber_holds_the_session_up_and_nothing_is_lost(play):
+    answered = threading.Event()
+
+    def script(wire: Wire) -> None:
+        wire.raw(encode_message("0", masked=False) + encode_ping(b"in the same piece", masked=False))
+        assert wire.next() == Pong(b"in the same piece")
+        for number in range(1, 4):
+            wire.send(str(number))
+            wire.raw(encode_ping(b"%d" % number, masked=False))
+            assert wire.next() == Pong(b"%d" % number)
+        answered.set()
+        wire.send("4")
+        wire.answer_close()
+
+    session = websocket(play(script)).prepare()
+    bodies = Seen(session.messages.body)
+    with held_up(session):
+        assert answered.wait(DEADLINE)
+    assert bodies.wait(5) == ["0", "1", "2", "3", "4"]
+    session.close()
+    assert Seen(session.closes).one().was_clean
+
+
+@pytest.mark.usefixtures("keeper")
+def test_what_a_subscriber_sent_goes_out_while_it_holds_the_session_up(play):
+    def script(wire: Wire) -> None:
+        wire.send("question")
+        received.append(wire.next())
+        arrived.set()
+        wire.answer_close()
+
+    received: list[object] = []
+    arrived = threading.Event()
+    session = websocket(play(script)).prepare()
+    session.messages.subscribe(lambda _: session.send("working on it"))
+    with held_up(session):
+        assert arrived.wait(DEADLINE)
+    session.close()
+    assert received == ["working on it"]
+
+
+@pytest.mark.usefixtures("keeper")
+def test_a_close_of_the_server_is_answered_while_a_subscriber_holds_the_session_up(play):
+    def script(wire: Wire) -> None:
+        wire.send("1", "2")
+        wire.close(Close(1001, "bye"))
+        received.extend(wire.frames())
+        answered.set()
+
+    received: list[Message | object] = []
+    answered = threading.Event()
+    session = websocket(play(script)).prepare()
+    bodies, states = Seen(session.messages.body), Seen(session.state)
+    with held_up(session), session._changed:
+        assert session._changed.wait_for(lambda: isinstance(session.current_state, Closing), DEADLINE)
+    assert answered.wait(DEADLINE)
+    assert received == [Close(1001, "bye")]
+    assert bodies.all() == ["1", "2"]
+    assert isinstance(states.all()[-1], Closed)
+    end = Seen(session.closes).one()
+    assert (end.code, end.reason, end.initiator, end.was_clean) == (1001, "bye", "server", True)
+
+
+@pytest.mark.usefixtures("keeper")
+def test_a_flood_while_a_subscriber_holds_the_session_up_is_left_to_tcp(play):
+    texts, size = 3000, 10_000
+
+    def script(wire: Wire) -> None:
+        for number in range(texts):
+            wire.send(f"{number:>{size}}")
+        wire.answer_close()
+
+    session = websocket(play(script), max_held=1 << 20).prepare()
+    bodies = Seen(session.messages.body)
+    with held_up(session):
+        channel = session._channel
+        assert channel is not None
+        full = threading.Event()
+        while not full.is_set():
+            with channel._reading:
+                if channel._size_ahead >= 1 << 20:
+                    full.set()
+                held = sum(len(message) for arrival in channel._arrivals for message in arrival)
+            assert held < (1 << 20) + (1 << 18)
+    assert [int(body) for body in bodies.wait(texts)] == list(range(texts))
+    session.close()
+
+
+@pytest.mark.usefixtures("keeper")
+def test_an_idle_peer_is_pinged_while_a_subscriber_holds_the_session_up(play):
+    asked = threading.Event()
+
+    def script(wire: Wire) -> None:
+        wire.send("1")
+        wire.raw(encode_pong(ping_of(wire).payload, masked=False))
+        asked.set()
+        wire.answer_close()
+
+    session = websocket(play(script), ping_interval=0.05, ping_timeout=5).prepare()
+    round_trips = Seen(session.round_trips)
+    with held_up(session):
+        assert asked.wait(DEADLINE)
+    round_trips.wait()
+    session.close()
+
+
+# --- handlers of signals, which come between any two steps of the main thread
+
+
+@contextmanager
+def handling(handler) -> Iterator[None]:
+    before = signal.signal(signal.SIGUSR1, lambda *_: handler())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
+def test_a_handler_may_send_while_the_main_thread_sends(server, connect):
+    assert threading.current_thread() is threading.main_thread()
+    session = connect(server.url)
+    bodies = Seen(session.messages.body)
+    Seen(session.opens).wait()
+    of_handler = iter(range(100_000))
+    done = threading.Event()
+    sent: list[int] = []
+
+    def disturb() -> None:
+        while not done.is_set():
+            os.kill(os.getpid(), signal.SIGUSR1)
+            done.wait(0.0005)
+
+    def send() -> None:
+        number = next(of_handler)
+        session.send(f"handler {number}")
+        sent.append(number)
+
+    with handling(send):
+        other = threading.Thread(target=disturb)
+        other.start()
+        for number in range(3000):
+            session.send(f"main {number} {'x' * 2000}")
+        done.set()
+        other.join()
+    found = bodies.wait(3000 + len(sent))
+    # One handler may interrupt another, so theirs have no order.
+    of_main, of_handlers = (
+        [int(text.split()[1]) for text in found if text.startswith(name)] for name in ("main", "handler")
+    )
+    assert of_main == list(range(3000))
+    assert sorted(of_handlers) == sorted(sent)
+
+
+def test_a_handler_may_close_while_the_main_thread_sends(server, connect):
+    for delay in range(20):
+        session = connect(server.url, close_timeout=1)
+        Seen(session.opens).wait()
+        with handling(lambda session=session: session.close(3000, "by a signal")):
+            timer = threading.Timer(delay / 2000, os.kill, (os.getpid(), signal.SIGUSR1))
+            timer.start()
+            with within(DEADLINE), pytest.raises(SendException, match="clos"):
+                flood(session)
+            timer.join()
+        assert Seen(session.closes).one().initiator == "client"
+
+
+def flood(session: Session) -> None:
+    while True:
+        session.send(b"x" * 3000)

@@ -1,0 +1,438 @@
+"""Connecting again after a loss, against servers that go away."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from itertools import count, pairwise
+from typing import Any
+
+import pytest
+import reactivex.operators as ops
+from reactivex.scheduler import VirtualTimeScheduler
+from servers import DEADLINE, EchoServer, Peer, Seen, Wire, within
+
+from rxsocket.backoff import Backoff
+from rxsocket.errors import ConnectionException, HandshakeException, SendException
+from rxsocket.frames import Close, Message, encode_close
+from rxsocket.messages import MessageEvent
+from rxsocket.session import Session
+from rxsocket.socket import websocket
+from rxsocket.states import Closed, CloseEvent, Closing, Connecting, Open
+
+AT_ONCE = Backoff(initial=0)
+
+
+def in_turn(*scripts: Callable[[Wire], object]) -> Callable[[Wire], object]:
+    """Return a script that plays another on each connection; the last on all that follow, too."""
+    turns = count()
+
+    def script(wire: Wire) -> None:
+        scripts[min(next(turns), len(scripts) - 1)](wire)
+
+    return script
+
+
+def saying(*texts: str, code: int | None = None) -> Callable[[Wire], object]:
+    """Return a script that sends some texts, and then a close frame, or nothing more."""
+
+    def script(wire: Wire) -> None:
+        wire.send(*texts)
+        if code is not None:
+            wire.raw(encode_close(Close(code), masked=False))
+            wire.next()
+
+    return script
+
+
+def staying(*texts: str) -> Callable[[Wire], object]:
+    """Return a script that sends some texts, and stays until the client closes."""
+
+    def script(wire: Wire) -> None:
+        wire.send(*texts)
+        wire.answer_close()
+
+    return script
+
+
+def refusing(status: str) -> Callable[[Wire], object]:
+    """Return a script, for a peer without upgrade, that refuses the handshake."""
+
+    def script(wire: Wire) -> None:
+        wire.read_request()
+        wire.raw(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode())
+
+    return script
+
+
+def accepting(script: Callable[[Wire], object]) -> Callable[[Wire], object]:
+    """Return a script, for a peer without upgrade, that accepts the handshake, and goes on with another."""
+
+    def accepted(wire: Wire) -> None:
+        wire.upgrade()
+        script(wire)
+
+    return accepted
+
+
+def kinds(states: list[Any]) -> list[type]:
+    return [type(state) for state in states]
+
+
+def test_messages_go_on_over_a_loss_and_every_loss_is_an_event(play):
+    session = websocket(play(in_turn(saying("1", "2"), saying("3"), staying("4"))), reconnect=AT_ONCE).prepare()
+    messages, states = Seen(session.messages), Seen(session.state)
+    opens, closes, errors = Seen(session.opens), Seen(session.closes), Seen(session.errors)
+    session.start()
+    assert messages.wait(4) == [
+        MessageEvent("1", 1),
+        MessageEvent("2", 1),
+        MessageEvent("3", 2),
+        MessageEvent("4", 3),
+    ]
+    assert not messages.is_completed
+    session.close()
+    assert messages.all() == messages.items
+    assert kinds(states.all()) == [Connecting, Open, Connecting, Open, Connecting, Open, Closing, Closed]
+    assert [event.connection for event in opens.all()] == [1, 2, 3]
+    assert [(event.connection, event.code) for event in closes.all()] == [(1, 1006), (2, 1006), (3, 1000)]
+    assert [type(error) for error in errors.all()] == [ConnectionException] * 2
+
+
+def test_events_of_an_old_connection_never_come_after_a_new_one_began(play):
+    rounds = 50
+    url = play(in_turn(*[saying(*"abc") for _ in range(rounds)], staying("end")))
+    session = websocket(url, reconnect=AT_ONCE).prepare()
+    log: list[int] = []
+    session.opens.subscribe(lambda event: log.append(event.connection))
+    session.messages.subscribe(lambda event: log.append(event.connection))
+    session.closes.subscribe(lambda event: log.append(event.connection))
+    ends = Seen(session.messages.body.pipe(ops.filter(lambda text: text == "end")))
+    session.start()
+    ends.wait()
+    session.close()
+    assert log == sorted(log)
+    assert [log.count(number) for number in range(1, rounds + 2)] == [5] * rounds + [3]
+
+
+def test_without_a_policy_a_loss_is_the_end(play, connect):
+    session = connect(play(saying("1")))
+    assert kinds(Seen(session.state).all())[-1] is Closed
+
+
+@pytest.mark.parametrize(("code", "goes_on"), [(1000, False), (1008, False), (1001, True), (1011, True), (4000, True)])
+def test_a_close_of_the_server_is_final_or_not_by_its_code(play, connect, code, goes_on):
+    session = connect(play(in_turn(saying("1", code=code), staying("2"))), reconnect=AT_ONCE)
+    closes = Seen(session.closes)
+    assert closes.wait()[0].code == code
+    if goes_on:
+        assert Seen(session.messages.body.pipe(ops.filter(lambda text: text == "2"))).wait() == ["2"]
+        session.close()
+    assert len(closes.all()) == 1 + goes_on
+
+
+@pytest.mark.parametrize(("status", "goes_on"), [("403 Forbidden", False), ("503 Busy", True), ("429 Slow", True)])
+def test_a_refused_handshake_is_final_or_not_by_its_status(play, connect, status, goes_on):
+    url = play(in_turn(refusing(status), accepting(staying("1"))), upgrade=False)
+    session = connect(url, reconnect=AT_ONCE)
+    if goes_on:
+        assert Seen(session.messages.body).wait() == ["1"]
+        retry = Seen(session.closes)
+        session.close()
+        assert retry.one().code == 1000
+    else:
+        cause = Seen(session.closes).one().cause
+        assert isinstance(cause, HandshakeException)
+
+
+def test_each_try_is_an_event_before_it_is_made(play):
+    url = play(in_turn(*[refusing("503 Busy")] * 3, accepting(staying("1"))), upgrade=False)
+    session = websocket(url, reconnect=Backoff(initial=0.001, factor=2, jitter=0)).prepare()
+    retries, errors = Seen(session.retries), Seen(session.errors)
+    bodies = Seen(session.messages.body)
+    session.start()
+    assert bodies.wait() == ["1"]
+    session.close()
+    found = retries.all()
+    assert [(retry.attempt, retry.delay, retry.lost) for retry in found] == [
+        (1, 0.001, None),
+        (2, 0.002, None),
+        (3, 0.004, None),
+    ]
+    assert [retry.cause for retry in found] == errors.all()
+
+
+def test_the_attempts_come_to_an_end(play, connect):
+    url = play(in_turn(accepting(saying("1")), refusing("503 Busy")), upgrade=False)
+    session = connect(url, reconnect=Backoff(initial=0, attempts=3))
+    retries, closes = Seen(session.retries), Seen(session.closes)
+    assert closes.all()[-1].connection == 2
+    assert isinstance(closes.items[-1].cause, HandshakeException)
+    assert [retry.attempt for retry in retries.all()] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(("stable", "attempts"), [(0, [1, 1, 1, 1]), (1000, [1, 2, 3, 4])])
+def test_a_connection_that_stayed_up_long_enough_lets_the_intervals_begin_anew(play, stable, attempts):
+    url = play(in_turn(*[saying("x")] * 4, staying("end")))
+    session = websocket(url, reconnect=Backoff(initial=0, stable=stable)).prepare()
+    retries = Seen(session.retries)
+    ends = Seen(session.messages.body.pipe(ops.filter(lambda text: text == "end")))
+    session.start()
+    ends.wait()
+    session.close()
+    assert [retry.attempt for retry in retries.all()] == attempts
+
+
+def test_tests_can_take_virtual_time(play):
+    url = play(in_turn(saying("1"), staying("2")))
+    scheduler = VirtualTimeScheduler()
+    session = websocket(url, reconnect=Backoff(initial=3600, maximum=3600, jitter=0, scheduler=scheduler)).prepare()
+    bodies, retries = Seen(session.messages.body), Seen(session.retries)
+    session.start()
+    assert retries.wait()[0].delay == 3600
+    scheduler.advance_by(3599)
+    assert isinstance(session.current_state, Connecting)
+    with within(DEADLINE):
+        scheduler.advance_by(1)
+        assert bodies.wait(2) == ["1", "2"]
+    assert scheduler.now - scheduler.to_datetime(0) == timedelta(hours=1)
+    session.close()
+
+
+def test_url_and_headers_are_asked_for_at_each_try(play):
+    requests: list[bytes] = []
+
+    def note(wire: Wire) -> None:
+        requests.append(wire.request)
+
+    def stay(wire: Wire) -> None:
+        note(wire)
+        wire.answer_close()
+
+    base = play(in_turn(note, note, stay))
+    numbers, tokens = count(1), count(1)
+    socket = websocket(
+        lambda: f"{base}/{next(numbers)}",
+        headers=lambda: {"Authorization": f"Bearer {next(tokens)}"},
+        reconnect=AT_ONCE,
+    )
+    session = socket.connect("feed?v=1")
+    Seen(session.opens).wait(3)
+    session.close()
+    for number, request in enumerate(requests, 1):
+        assert request.startswith(f"GET /{number}/feed?v=1 ".encode())
+        assert f"Authorization: Bearer {number}\r\n".encode() in request
+
+
+def test_a_url_that_can_not_be_had_is_an_error_that_is_tried_again(server):
+    urls = iter([ValueError("no token"), 7, "ftp://host", server.url])
+
+    def url() -> Any:
+        given = next(urls)
+        if isinstance(given, Exception):
+            raise given
+        return given
+
+    session = websocket(url, reconnect=AT_ONCE).prepare()
+    assert "url()" in repr(websocket(url))
+    errors = Seen(session.errors)
+    session.start()
+    Seen(session.opens).wait()
+    session.close()
+    said = [str(error) for error in errors.all()]
+    assert [part in text for part, text in zip(("no token", "returned int", "ftp"), said, strict=True)] == [True] * 3
+
+
+# --- what is sent
+
+
+def fill(session: Session) -> None:
+    """Send until the peer takes nothing more."""
+    while True:
+        session.send(b"x" * 100_000)
+
+
+def test_what_was_not_sent_when_the_connection_was_lost_is_told_and_not_sent_on_the_next(play, connect):
+    received: list[Message | object] = []
+    lost = threading.Event()
+
+    def lose(wire: Wire) -> None:
+        assert lost.wait(DEADLINE)
+
+    def keep(wire: Wire) -> None:
+        received.append(wire.next())
+        wire.answer_close()
+
+    session = connect(play(in_turn(lose, keep), buffer=4096), reconnect=AT_ONCE, send_timeout=0.1)
+    closes = Seen(session.closes)
+    Seen(session.opens).wait()
+    with pytest.raises(SendException, match="does not read"):
+        fill(session)
+    lost.set()
+    assert closes.wait()[0].unsent > 0
+    Seen(session.opens.pipe(ops.filter(lambda event: event.connection == 2))).wait()
+    session.send("new")
+    session.close()
+    assert received == ["new"]
+
+
+def test_a_send_during_a_loss_waits_for_the_next_connection(play, connect):
+    received: list[Message | object] = []
+
+    def keep(wire: Wire) -> None:
+        received.append(wire.next())
+        wire.answer_close()
+
+    session = connect(play(in_turn(saying("1"), keep)), reconnect=Backoff(initial=0.05, jitter=0))
+    Seen(session.retries).wait()
+    session.send("waited")
+    session.close()
+    assert received == ["waited"]
+
+
+def test_a_send_that_may_not_wait_raises_during_a_loss(play, connect):
+    session = connect(play(saying("1")), reconnect=Backoff(initial=1000))
+    Seen(session.retries).wait()
+    with pytest.raises(SendException, match="still connecting"):
+        session.send("x", wait=False)
+    session.close()
+
+
+# --- by hand
+
+
+def test_reconnect_makes_a_new_connection_now_also_without_a_policy(server, connect):
+    session = connect(f"{server.url}/text")
+    bodies, states, closes = Seen(session.messages.body), Seen(session.state), Seen(session.closes)
+    session.send("before")
+    bodies.wait()
+    session.reconnect()
+    Seen(session.opens.pipe(ops.filter(lambda event: event.connection == 2))).wait()
+    session.send("after")
+    assert bodies.wait(2) == ["echo: before", "echo: after"]
+    session.close()
+    assert kinds(states.all()) == [Connecting, Open, Closing, Connecting, Open, Closing, Closed]
+    assert [(event.code, event.connection) for event in closes.all()] == [(1000, 1), (1000, 2)]
+
+
+def test_reconnect_ends_the_waiting_for_a_try(play, connect):
+    session = connect(play(in_turn(saying("1"), staying("2"))), reconnect=Backoff(initial=10_000, maximum=10_000))
+    bodies = Seen(session.messages.body)
+    Seen(session.retries).wait()
+    session.reconnect()
+    assert bodies.wait(2) == ["1", "2"]
+    session.close()
+
+
+def test_reconnect_goes_on_where_a_close_of_the_server_would_be_final(play, connect):
+    session = connect(play(in_turn(saying("1", code=1000), staying("2"))))
+    session.state.subscribe(lambda state: session.reconnect() if isinstance(state, Closing) else None)
+    bodies = Seen(session.messages.body)
+    assert bodies.wait(2) == ["1", "2"]
+    session.close()
+
+
+def test_a_reconnect_by_hand_does_not_outlive_its_connection(play, connect):
+    session = connect(play(in_turn(saying("1"), saying("2"))), reconnect=Backoff(initial=10_000, attempts=1))
+    Seen(session.retries).wait()
+    session.reconnect()
+    assert Seen(session.closes).all()[-1].code == 1006
+    assert isinstance(session.current_state, Closed)
+
+
+def test_a_closed_session_can_not_be_reconnected(server, connect):
+    session = connect(server.url)
+    session.close()
+    with pytest.raises(ConnectionException, match="closed: connect anew"):
+        session.reconnect()
+
+
+# --- closing
+
+
+def test_a_close_during_the_waiting_is_at_once_and_the_end(play, connect):
+    session = connect(play(saying("1")), reconnect=Backoff(initial=10_000, maximum=10_000))
+    Seen(session.retries).wait()
+    closes = Seen(session.closes)
+    with within(1):
+        session.close(reason="enough")
+    assert [(event.reason, event.connection) for event in closes.all()][-1] == ("enough", 2)
+
+
+def test_a_close_while_the_server_closes_is_the_end(play, connect):
+    session = connect(play(in_turn(saying("1", code=1001), staying("2"))), reconnect=AT_ONCE)
+    session.state.subscribe(lambda state: session.close() if isinstance(state, Closing) else None)
+    assert Seen(session.closes).one().code == 1001
+
+
+def test_closing_at_every_moment_leaves_one_end(play):
+    def leave(wire: Wire) -> None:
+        with contextlib.suppress(OSError):  # the client may have left before
+            wire.send("x")
+
+    url = play(leave)
+    for moment in range(1, 30):
+        session = websocket(url, reconnect=AT_ONCE, close_timeout=1).prepare()
+        states = Seen(session.state)
+        reached = Seen(session.state.pipe(ops.take(moment)))
+        session.start()
+        reached.all()
+        session.close()
+        found = kinds(states.all())
+        assert found.count(Closed) == 1
+        assert found[-1] is Closed
+        assert all((old, new) != (Closing, Open) for old, new in pairwise(found))
+
+
+def test_losses_are_logged_with_what_comes_next(play, connect, caplog):
+    with caplog.at_level(logging.INFO, "rxsocket"):
+        session = connect(play(in_turn(saying("1"), staying("2"))), reconnect=AT_ONCE)
+        Seen(session.messages.body).wait(2)
+        session.close()
+    assert any("try 1 to connect again, in 0.0 s" in record.message for record in caplog.records)
+
+
+def test_a_thousand_losses_lose_double_and_reorder_nothing():
+    """A counter in every message: of each connection, what was sent before its end has come, in order, and once."""
+    sent: list[list[int]] = []
+    numbers = count()
+
+    def script(wire: Wire) -> None:
+        batch = [next(numbers) for _ in range(1 + len(sent) % 7)]
+        sent.append(batch)
+        wire.send(*map(str, batch))
+        if len(sent) % 3 == 0:
+            wire.raw(b"\x81\x7e")  # and the loss comes amid a frame
+
+    with Peer(script) as peer:
+        session = websocket(peer.url, reconnect=AT_ONCE, close_timeout=1).prepare()
+        messages, closes = Seen(session.messages), Seen(session.closes)
+        session.start()
+        losses = closes.wait(1000)
+        session.close()
+        found = messages.all()
+    for number in range(1, len(losses) + 1):
+        assert [int(event.data) for event in found if event.connection == number] == sent[number - 1]
+    assert [event.connection for event in losses] == list(range(1, len(losses) + 1))
+
+
+def test_an_endpoint_says_how_its_sessions_connect_again():
+    socket = websocket("ws://host")
+    assert socket.backoff is None
+    assert socket.reconnecting(AT_ONCE).backoff is AT_ONCE
+    assert socket.reconnecting(AT_ONCE).reconnecting(None) == socket
+
+
+def test_a_close_event_of_a_loss_keeps_its_number(server: EchoServer, connect):
+    session = connect(f"{server.url}/terminate", reconnect=AT_ONCE)
+    closes = Seen(session.closes)
+    for number in (1, 2):
+        Seen(session.opens.pipe(ops.filter(lambda event, number=number: event.connection == number))).wait()
+        session.send("end")
+        closes.wait(number)
+    session.close()
+    assert [event.connection for event in closes.all()][:2] == [1, 2]
+    assert all(isinstance(event, CloseEvent) for event in closes.items)
