@@ -183,19 +183,7 @@ class Session(Lifecycle):
         """
         frame = encode_message(message)
         with self._lock:
-            outgoing = self._joinable(frame, wait=wait)
-            if self._on_own_thread():
-                outgoing.answer(frame)  # what a batch of messages produces is written at its end
-                return
-            outgoing.release()  # what subscribers sent before goes out before
-            outgoing.append(frame)
-            try:
-                self._write()
-            finally:  # also if Ctrl-C comes: what has joined goes out
-                if outgoing:
-                    self._waiter.wake()
-            if outgoing.error is not None:
-                self._refuse(str(outgoing.error))
+            self._join(self._joinable(frame, wait=wait), frame)
 
     def ping(self) -> Observable[float]:
         """Send a ping now.
@@ -218,9 +206,7 @@ class Session(Lifecycle):
             channel = self._channel
             if channel is None or not isinstance(self._state, Open):
                 self._refuse(self._refusal() or "the session is still connecting")
-            channel.outgoing.append(encode_ping(channel.keepalive.ping(time.monotonic(), answered)))
-            self._write()
-        self._waiter.wake()
+            self._join(channel.outgoing, encode_ping(channel.keepalive.ping(time.monotonic(), answered)))
         return answer.pipe(guarded("ping", self._report_subscriber))
 
     def close(self, code: int = NORMAL_CLOSURE, reason: str = "") -> None:
@@ -344,6 +330,21 @@ class Session(Lifecycle):
         if not waits_for_room and not outgoing.takes(frame):
             self._refuse(f"over max_outgoing={self._options.max_outgoing} bytes would wait for the peer to read")
         return outgoing
+
+    def _join(self, outgoing: Outgoing, frame: bytes) -> None:
+        """Let a frame join what is on its way out, behind all that was sent before. Under _lock."""
+        if self._on_own_thread():
+            outgoing.answer(frame)  # what a batch of messages produces is written at its end
+            return
+        outgoing.release()
+        outgoing.append(frame)
+        try:
+            self._write()
+        finally:  # also if Ctrl-C comes: what has joined goes out
+            if outgoing:
+                self._waiter.wake()
+        if outgoing.error is not None:
+            self._refuse(str(outgoing.error))
 
     @property
     def _outgoing(self) -> Outgoing | None:

@@ -124,24 +124,21 @@ class Sync(abc.DisposableBase):
         if self._unsent is None or not isinstance(state, Open | Closed):
             return  # it is sent when there is a connection again
         number, value = self._unsent
-        self._sent = max(self._sent, number)
         try:
             message = self._encode(value)
-        except Exception as error:  # noqa: BLE001 an entity may have an encoder hook, or a property that raises
-            self._unsent = None
-            failure = SendException(f"a change was not sent, since it can't be encoded: {error}")
-            failure.__cause__ = error
-            self.session.report(failure)
-            return
-        try:
             # Without waiting, since it happens while the store applies the change that it sends.
             self.session.send(message, wait=False)
+            self._unconfirmed = self._unsent
         except SendException as error:
             if not isinstance(self.session.current_state, Open | Closed):
                 return
             self.session.report(error)
-        else:
-            self._unconfirmed = self._unsent
+        except Exception as error:  # noqa: BLE001 an entity may have an encoder hook, or a property that raises
+            failure = SendException(f"a change was not sent, since it can't be encoded: {error}")
+            failure.__cause__ = error
+            self.session.report(failure)
+        # Only now: what came before, and was answered by a pong before, is older than this change.
+        self._sent = max(self._sent, number)
         self._unsent = None
         self._ask()
 

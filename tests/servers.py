@@ -15,6 +15,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Generic, Self, TypeVar
 
@@ -281,6 +282,16 @@ class Wire:
         """Break the connection off with a RST."""
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.sock.close()
+
+
+def in_turn(*scripts: Callable[[Wire], object]) -> Callable[[Wire], object]:
+    """Return a script that plays another on each connection; the last on all that follow, too."""
+    turns = count()
+
+    def script(wire: Wire) -> None:
+        scripts[min(next(turns), len(scripts) - 1)](wire)
+
+    return script
 
 
 class Peer:

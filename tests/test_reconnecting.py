@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import reactivex.operators as ops
 from reactivex.scheduler import VirtualTimeScheduler
-from servers import DEADLINE, EchoServer, Peer, Seen, Wire, within
+from servers import DEADLINE, EchoServer, Peer, Seen, Wire, in_turn, within
 
 from rxsocket.backoff import Backoff
 from rxsocket.errors import ConnectionException, HandshakeException, SendException
@@ -24,16 +24,6 @@ from rxsocket.socket import websocket
 from rxsocket.states import Closed, CloseEvent, Closing, Connecting, Open
 
 AT_ONCE = Backoff(initial=0)
-
-
-def in_turn(*scripts: Callable[[Wire], object]) -> Callable[[Wire], object]:
-    """Return a script that plays another on each connection; the last on all that follow, too."""
-    turns = count()
-
-    def script(wire: Wire) -> None:
-        scripts[min(next(turns), len(scripts) - 1)](wire)
-
-    return script
 
 
 def saying(*texts: str, code: int | None = None) -> Callable[[Wire], object]:

@@ -8,14 +8,18 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from urllib.parse import urlsplit
 
 import msgspec
 import pytest
 from reactivex import operators as ops
+from servers import Peer as ScriptedPeer
+from servers import Wire, in_turn
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection, serve
 
 from rxsocket import (
+    Backoff,
     ConnectionException,
     DecodeException,
     Resource,
@@ -27,6 +31,7 @@ from rxsocket import (
     sync_with,
     websocket,
 )
+from rxsocket.frames import Ping, encode_pong
 from rxsocket.hub import Hub
 
 SECONDS = 5.0
@@ -295,7 +300,7 @@ def test_a_change_after_the_end_is_told_not_lost_silently(peer, syncs, caplog):
     store = RootStore(NOBODY)
     sync = synced(syncs, store, peer.url)
     peer.connection.close()
-    wait_for(sync, "offline")
+    sync.session.closes.run()
     caplog.clear()
     store.update(Person("Ada"))
     assert store.current == Person("Ada")
@@ -374,6 +379,10 @@ def test_a_value_that_cannot_be_encoded_is_told(peer, syncs):
     error = errors.get(timeout=SECONDS)
     assert isinstance(error, SendException)
     assert isinstance(error.__cause__, TypeError)
+    peer.send(Person("Ada"))  # and the server is heard as before
+    reached = threading.Event()
+    store.data.subscribe(lambda value: reached.set() if value == Person("Ada") else None)
+    assert reached.wait(SECONDS)
 
 
 def test_a_url_that_cannot_work_raises_and_leaves_the_store_alone():
@@ -506,3 +515,128 @@ def test_an_edit_goes_once_around_a_ring_of_two_stores_and_two_sockets_each(sync
         wait_until(right, Person("Ada"))
         syncs.close()
         assert changes[left] == changes[right] == [Person("Ada")]
+
+
+# --- losses
+
+
+SOON = Backoff(initial=0)
+
+
+def entities(wire: Wire, number: int) -> list[Person]:
+    """What comes next, each confirmed by a pong to the ping behind it."""
+    found: list[Person] = []
+    while len(found) < number:
+        frame = wire.next()
+        if isinstance(frame, Ping):
+            wire.raw(encode_pong(frame.payload, masked=False))
+        else:
+            assert isinstance(frame, str)
+            found.append(people.decode(frame))
+    return found
+
+
+def test_of_the_changes_made_during_a_loss_the_last_is_sent_when_there_is_a_connection_again(syncs):
+    received: list[Person] = []
+    lost, again = threading.Event(), threading.Event()
+
+    def first(wire: Wire) -> None:
+        assert lost.wait(SECONDS)
+
+    def second(wire: Wire) -> None:
+        received.extend(entities(wire, 1))
+        again.set()
+        wire.answer_close()
+
+    with ScriptedPeer(in_turn(first, second)) as peer:
+        store = RootStore(NOBODY)
+        delayed = Backoff(initial=0.05, jitter=0)
+        sync = sync_with(store, websocket(peer.url, reconnect=delayed, close_timeout=1), people)
+        syncs.callback(sync.dispose)
+        statuses: queue.Queue[str] = queue.Queue()
+        sync.status.subscribe(statuses.put)
+        wait_for(sync, "synchronized")
+        lost.set()
+        wait_for(sync, "offline")
+        for age in range(3):
+            store.update(Person("Ada", age))
+        assert again.wait(SECONDS)
+        syncs.close()
+    assert received == [Person("Ada", 2)]
+    found = [statuses.get(timeout=SECONDS) for _ in range(4)]
+    assert found == ["synchronizing", "synchronized", "offline", "synchronized"]
+
+
+def test_a_change_that_the_server_did_not_confirm_is_sent_again_and_a_confirmed_one_is_not(syncs):
+    received: list[list[Person]] = []
+    confirmed, done = threading.Event(), threading.Event()
+
+    def confirming(wire: Wire) -> None:
+        received.append(entities(wire, 1))
+        frame = wire.next()
+        assert isinstance(frame, Ping)
+        wire.raw(encode_pong(frame.payload, masked=False))
+        confirmed.set()
+        # It reads this, but confirms it no more.
+        text = wire.next()
+        assert isinstance(text, str)
+        received.append([people.decode(text)])
+
+    def after_it(wire: Wire) -> None:
+        received.append(entities(wire, 1))
+        frame = wire.next()
+        assert isinstance(frame, Ping)
+        wire.raw(encode_pong(frame.payload, masked=False))
+        wire.send(people.encode(Person("of the server")))
+        assert done.wait(SECONDS)
+
+    def last(wire: Wire) -> None:
+        received.append([])
+        wire.send(people.encode(Person("end")))
+        wire.answer_close()
+
+    with ScriptedPeer(in_turn(confirming, after_it, last)) as peer:
+        store = RootStore(NOBODY)
+        sync = sync_with(store, websocket(peer.url, reconnect=SOON, close_timeout=1), people)
+        syncs.callback(sync.dispose)
+        wait_for(sync, "synchronized")
+        store.update(Person("confirmed"))
+        assert confirmed.wait(SECONDS)
+        store.update(Person("not confirmed"))
+        wait_until(store, Person("of the server"))
+        done.set()
+        wait_until(store, Person("end"))
+        syncs.close()
+    assert received == [[Person("confirmed")], [Person("not confirmed")], [Person("not confirmed")], []]
+
+
+def test_a_hub_that_starts_again_finds_its_clients_again_and_all_end_the_same(syncs):
+    with Hub() as hub:
+        port = urlsplit(hub.url).port
+        assert port is not None
+        stores = [RootStore(NOBODY) for _ in range(3)]
+        for store in stores:
+            sync = sync_with(store, websocket(hub.url, reconnect=Backoff(initial=0.01)), people)
+            syncs.callback(sync.dispose)
+            wait_for(sync, "synchronized")
+        stores[0].update(Person("before"))
+        for store in stores:
+            wait_until(store, Person("before"))
+    stores[1].update(Person("meanwhile"))
+    with Hub(port=port):
+        for store in stores:
+            wait_until(store, Person("meanwhile"))
+        syncs.close()
+
+
+def test_a_sync_connects_again_unless_its_socket_says_otherwise(syncs):
+    with ScriptedPeer(lambda wire: wire.send(people.encode(Person("here")))) as peer:
+        sync = sync_with(RootStore(NOBODY), websocket(peer.url, close_timeout=1), people)
+        retried = threading.Event()
+        sync.session.retries.subscribe(lambda _: retried.set())
+        assert retried.wait(SECONDS)
+        sync.dispose()
+        once = sync_with(RootStore(NOBODY), websocket(peer.url, reconnect=Backoff(attempts=0)), people)
+        wait_for(once, "offline")
+        once.session.closes.run()
+        assert once.session.closes.run().connection == 1
