@@ -68,6 +68,7 @@ def _no_leaks():
     yield
     deadline = time.monotonic() + DEADLINE / 2
     for thread in set(threading.enumerate()) - threads:
+        thread._started.wait(deadline - time.monotonic())  # one may be about to begin
         thread.join(max(0.0, deadline - time.monotonic()))
     left = [thread.name for thread in threading.enumerate() if thread not in threads]
     assert not left, f"threads are left: {left}"
