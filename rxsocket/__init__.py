@@ -15,13 +15,14 @@ floor modules
 3     ``lifecycle``: where a session stands, as streams; ``outgoing``: what is on its way out of one
 2     ``store``: values that change by handlers; ``opening``: the seam to websocket-client; ``messages``: what a
       session receives, as streams; ``states``: the table of a session's life
-1     ``history``: of a store; ``resource``: the codec of entities; ``urls``: which can work; ``frames``: RFC 6455,
-      without I/O; ``connection``: an open socket
-0     ``errors``; ``lenses``; ``subjects``; ``handlers``: of a store; ``options``: of an endpoint; ``waiting``: for a
-      socket; ``chat``: the hub's rooms, without I/O; ``entity``: what clients of a hub's path share
+1     ``history``: of a store; ``resource``: the codec of entities; ``urls``: which can work; ``options``: of an
+      endpoint; ``frames``: RFC 6455, without I/O; ``connection``: an open socket
+0     ``errors``; ``lenses``; ``subjects``; ``handlers``: of a store; ``deflate``: RFC 7692, without I/O; ``waiting``:
+      for a socket; ``chat``: the hub's rooms, without I/O; ``entity``: what clients of a hub's path share
 ===== =================================================================================================================
 """
 
+from .deflate import Deflate
 from .errors import (
     CertificateException,
     CloseException,
@@ -57,6 +58,7 @@ __all__ = [
     "Connecting",
     "ConnectionException",
     "DecodeException",
+    "Deflate",
     "EmittingHandler",
     "Handler",
     "HandshakeException",

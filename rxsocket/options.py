@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import cast
 from urllib.parse import urlsplit
 
+from .deflate import Deflate
+
 __all__ = ["Options"]
 
 
@@ -44,7 +46,7 @@ class Options:
     max_outgoing: int = 256 * MIB
     max_held: int = 8 * MIB
     max_held_messages: int = 10_000
-    compression: bool = False
+    compression: bool | Deflate = False
     reconnect: object | None = None
 
     def __post_init__(self) -> None:
@@ -59,9 +61,18 @@ class Options:
             _check_seconds(name, getattr(self, name))
         for name in ("max_size", "max_outgoing", "max_held", "max_held_messages"):
             _check_limit(name, getattr(self, name))
-        for name, off in (("ping_interval", None), ("ping_timeout", None), ("compression", False), ("reconnect", None)):
+        if not isinstance(self.compression, bool | Deflate):
+            raise TypeError(f"compression is True, False or a Deflate, not {type(self.compression).__name__}")
+        for name, off in (("ping_interval", None), ("ping_timeout", None), ("reconnect", None)):
             if getattr(self, name) != off:
                 raise NotImplementedError(f"{name} has no behaviour in this version: leave it at {off}")
+
+    @property
+    def deflate(self) -> Deflate | None:
+        """The compression to offer, if any."""
+        if isinstance(self.compression, bool):
+            return Deflate() if self.compression else None
+        return self.compression
 
 
 def _checked_pairs(option: str, pairs: object) -> dict[str, str]:

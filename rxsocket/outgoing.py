@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from .connection import Connection
+from .deflate import Deflater
 from .errors import ConnectionException
+from .frames import encode_content
 
 __all__ = ["Outgoing"]
 
@@ -17,45 +19,61 @@ class Outgoing:
     pong for a ping that came behind a message goes out before what answers the message, and a peer can tell that from
     what was sent before the message had arrived.
 
+    A message becomes a frame when it takes its place, since what is compressed may refer back to what is sent before
+    it. So a large one holds the lock up for as long as it takes to compress it, which is 20 ms/MiB of JSON; other
+    sessions, and the subscribers of this one, go on meanwhile.
+
     Args:
         limit: How many bytes may wait at the most, for those who can't wait for room.
 
     Attributes:
+        deflater: Compresses messages, once there is a connection on which that was agreed.
         error: Why nothing can be written any more, once that is so.
     """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._bytes = bytearray()
-        self._answers = bytearray()
+        self._answers: list[tuple[int, bytes]] = []
+        self._answers_size = 0
         self._taken: list[int] = []  # how much of them is gone already, if Ctrl-C came before they were removed
+        self.deflater: Deflater | None = None
         self.error: ConnectionException | None = None
 
     def __len__(self) -> int:
-        return len(self._bytes) + len(self._answers)
+        return len(self._bytes) + self._answers_size
 
     @property
     def has_room(self) -> bool:
-        """Whether so little waits that another frame may join at once."""
+        """Whether so little waits that more may join at once."""
         return len(self._bytes) <= min(HIGH_WATER, self._limit)
 
-    def takes(self, frame: bytes) -> bool:
-        """Whether a message may join, of who can't wait for room."""
-        return len(self) + len(frame) <= self._limit
+    def takes(self, size: int) -> bool:
+        """Whether a message of so many bytes may join, of who can't wait for room."""
+        return len(self) + size <= self._limit
 
     def append(self, frame: bytes) -> None:
-        """Let a frame join."""
+        """Let a control frame join."""
         self._bytes += frame
 
-    def answer(self, frame: bytes) -> None:
-        """Let a frame join at the next :meth:`release`."""
-        self._answers += frame
+    def send(self, opcode: int, payload: bytes | bytearray | memoryview) -> None:
+        """Let a message join, as :func:`~rxsocket.frames.content_of` returned it."""
+        self._bytes += encode_content(opcode, payload, deflater=self.deflater)
+
+    def answer(self, opcode: int, payload: bytes | bytearray | memoryview) -> None:
+        """Let a message join at the next :meth:`release`."""
+        answer = bytes(payload)  # a copy of what may be changed until then
+        self._answers.append((opcode, answer))
+        self._answers_size += len(answer)
 
     def release(self) -> None:
         """Let the answers join."""
         if self._answers:
-            self._bytes += self._answers
+            self._bytes += b"".join(
+                [encode_content(opcode, payload, deflater=self.deflater) for opcode, payload in self._answers]
+            )
             self._answers.clear()
+            self._answers_size = 0
 
     def write(self, connection: Connection) -> None:
         """Give the socket what it takes."""
@@ -79,4 +97,5 @@ class Outgoing:
         """Forget what waits."""
         self._bytes.clear()
         self._answers.clear()
+        self._answers_size = 0
         self._taken.clear()

@@ -26,8 +26,8 @@ from .frames import (
     Close,
     Decoder,
     Ping,
+    content_of,
     encode_close,
-    encode_message,
     encode_pong,
 )
 from .lifecycle import Lifecycle
@@ -154,15 +154,15 @@ class Session(Lifecycle):
             TypeError: The message is of another type.
             ValueError: The text has a lone surrogate, and so can't be UTF-8.
         """
-        frame = encode_message(message)
+        opcode, payload = content_of(message)
         with self._lock:
-            refusal = self._await_room(frame, wait=wait) or self._refusal()
+            refusal = self._await_room(len(payload), wait=wait) or self._refusal()
             if refusal is not None:
                 self._refuse(refusal)
             if self._on_own_thread():
-                self._outgoing.answer(frame)  # what a batch of messages produces is written at its end
+                self._outgoing.answer(opcode, payload)  # what a batch of messages produces is written at its end
                 return
-            self._outgoing.append(frame)
+            self._outgoing.send(opcode, payload)
             try:
                 self._write()
             finally:  # also if Ctrl-C comes: what has joined goes out
@@ -243,8 +243,8 @@ class Session(Lifecycle):
     def _on_own_thread(self) -> bool:
         return threading.current_thread() is self._thread
 
-    def _await_room(self, frame: bytes, *, wait: bool) -> str | None:
-        """Wait until a frame may join what is on its way out; return why not, if it may not in time. Under _lock."""
+    def _await_room(self, size: int, *, wait: bool) -> str | None:
+        """Wait until a message may join what is on its way out; return why not, if it may not in time. Under _lock."""
 
         def settled() -> bool:
             return not isinstance(self._state, Connecting)
@@ -259,7 +259,7 @@ class Session(Lifecycle):
         if wait and not isinstance(threading.current_thread(), _SessionThread):
             if not self._changed.wait_for(has_room, end - time.monotonic()):
                 return f"the peer does not read after send_timeout={seconds:g} s"
-        elif not self._outgoing.takes(frame):
+        elif not self._outgoing.takes(size):
             return f"over max_outgoing={self._options.max_outgoing} bytes would wait for the peer to read"
         return None
 
@@ -356,13 +356,14 @@ class Session(Lifecycle):
         connection = self._opening.run()
         with self._lock:
             self._connection = connection
+            self._outgoing.deflater = connection.deflater
             if isinstance(self._state, Connecting):
                 self._enter(Open(OpenEvent(connection.url, connection.protocol, headers=connection.headers)))
         return self._serve(connection)
 
     def _serve(self, connection: Connection) -> RxSocketException | None:
         """Read, deliver and write in turn, until the connection's end; return what ended it without being asked."""
-        decoder = Decoder(self._options.max_size)
+        decoder = Decoder(self._options.max_size, inflater=connection.inflater)
         while True:
             self._events.drain()
             self.messages.drain()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl as _ssl
 from collections.abc import Mapping
 
+from .deflate import Deflate
 from .options import MIB, Options
 from .session import Session
 from .urls import check_protocols, check_url, without_login
@@ -117,7 +118,7 @@ def websocket(
     max_outgoing: int = 256 * MIB,
     max_held: int = 8 * MIB,
     max_held_messages: int = 10_000,
-    compression: bool = False,
+    compression: bool | Deflate = False,
     reconnect: object | None = None,
 ) -> Socket:
     """Describe a WebSocket endpoint. Nothing is connected until :meth:`Socket.connect`.
@@ -146,7 +147,11 @@ def websocket(
             can't wait for that; a further message raises SendException.
         max_held: How many bytes are held that arrive before anybody has subscribed, or in a pause.
         max_held_messages: How many messages are.
-        compression: Without behaviour in this version: False.
+        compression: Whether messages may be compressed (permessage-deflate, RFC 7692), if the server agrees; a
+            :class:`Deflate` says how. Not by default: a JSON text of 1 KiB becomes a third of its size, but to receive
+            it takes about five times as long as one that is not compressed, and to send it ten times; a connection
+            takes up to 80 KiB more. It is for slow networks, and large texts. Nor is it for secrets beside text that
+            others choose, who could see from the sizes what is the same in both.
         reconnect: Without behaviour in this version: None.
 
     Raises:

@@ -29,12 +29,13 @@ FLOORS = {
     "lenses": 0,
     "subjects": 0,
     "handlers": 0,
-    "options": 0,
+    "deflate": 0,
     "waiting": 0,
     "chat": 0,
     "entity": 0,
     "history": 1,
     "resource": 1,
+    "options": 1,
     "frames": 1,
     "urls": 1,
     "store": 2,
@@ -60,6 +61,7 @@ TOWERS = (
     {"lenses", "handlers", "history", "store", "resource"},
     {
         "options",
+        "deflate",
         "urls",
         "waiting",
         "frames",
@@ -215,8 +217,9 @@ def test_only_opening_imports_websocket_client() -> None:
     assert [name for name in SOURCES if "websocket" in foreign(name)] == ["opening"]
 
 
-def test_frames_do_no_io() -> None:
-    assert foreign("frames") & {"asyncio", "io", "select", "selectors", "socket", "ssl", "threading", "time"} == set()
+@pytest.mark.parametrize("name", ["frames", "deflate"])
+def test_frames_do_no_io(name: str) -> None:
+    assert foreign(name) & {"asyncio", "io", "select", "selectors", "socket", "ssl", "threading", "time"} == set()
 
 
 def test_the_core_imports_its_three_dependencies_and_the_standard_library_alone() -> None:

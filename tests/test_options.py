@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 
+from rxsocket.deflate import Deflate
 from rxsocket.options import MIB, Options
 from rxsocket.socket import websocket
 
 SECONDS = ("connect_timeout", "send_timeout", "close_timeout")
 LIMITS = ("max_size", "max_outgoing", "max_held", "max_held_messages")
 PAIRS = ("headers", "cookies")
-WITHOUT_BEHAVIOUR = ("ping_interval", "ping_timeout", "compression", "reconnect")
+WITHOUT_BEHAVIOUR = ("ping_interval", "ping_timeout", "reconnect")
 
 
 def made(option: str, value: object) -> Options:
@@ -43,7 +44,7 @@ def test_without_arguments_the_options_are_the_defaults() -> None:
 
 def test_every_option_is_tested_here() -> None:
     names = {field.name for field in dataclasses.fields(Options)}
-    assert names == {*SECONDS, *LIMITS, *PAIRS, *WITHOUT_BEHAVIOUR, "origin", "ssl", "proxy"}
+    assert names == {*SECONDS, *LIMITS, *PAIRS, *WITHOUT_BEHAVIOUR, "origin", "ssl", "proxy", "compression"}
 
 
 def test_websocket_has_the_same_options_with_the_same_defaults() -> None:
@@ -286,6 +287,23 @@ def test_a_limit_passes(option: str, value: int) -> None:
     assert getattr(made(option, value), option) == value
 
 
+# --- compression
+
+
+@pytest.mark.parametrize(
+    ("compression", "offered"),
+    [(False, None), (True, Deflate()), (Deflate(level=1), Deflate(level=1))],
+)
+def test_compression_is_off_or_on_or_says_how(compression: bool | Deflate, offered: Deflate | None) -> None:  # noqa: FBT001
+    assert Options().deflate is None
+    assert Options(compression=compression).deflate == offered
+
+
+@pytest.mark.parametrize("value", [None, 0, 1, "deflate", {"level": 1}, Deflate])
+def test_any_other_compression_is_a_type_error(value: object) -> None:
+    assert "compression" in refused("compression", value, TypeError)
+
+
 # --- what has no behaviour yet
 
 
@@ -295,8 +313,6 @@ def test_a_limit_passes(option: str, value: int) -> None:
         ("ping_interval", 20.0),
         ("ping_interval", 0),
         ("ping_timeout", 20.0),
-        ("compression", True),
-        ("compression", "deflate"),
         ("reconnect", True),
         ("reconnect", object()),
     ],
@@ -306,4 +322,4 @@ def test_an_option_without_behaviour_yet_is_refused_by_its_name(option: str, val
 
 
 def test_an_option_without_behaviour_yet_may_be_left_as_it_is() -> None:
-    assert Options(ping_interval=None, ping_timeout=None, compression=False, reconnect=None) == Options()
+    assert Options(ping_interval=None, ping_timeout=None, reconnect=None) == Options()

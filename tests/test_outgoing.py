@@ -6,6 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from rxsocket.connection import Connection
+from rxsocket.deflate import Deflate, Inflater
+from rxsocket.frames import BINARY, TEXT, Decoder, Message
 from rxsocket.outgoing import HIGH_WATER, Outgoing
 
 
@@ -25,6 +27,11 @@ def received(sock: socket.socket) -> bytes:
     except BlockingIOError:
         pass
     return b"".join(pieces)
+
+
+def messages_of(frames: bytes, inflater: Inflater | None = None) -> list[Message]:
+    messages, _ = Decoder(1 << 20, inflater=inflater, masked=True).feed(frames)
+    return messages
 
 
 def test_frames_go_out_in_order_and_whole_however_little_the_socket_takes(pair):
@@ -47,8 +54,8 @@ def test_it_has_room_up_to_the_high_water_and_takes_up_to_its_limit():
     outgoing = Outgoing(HIGH_WATER + 10)
     outgoing.append(bytes(HIGH_WATER))
     assert outgoing.has_room
-    assert outgoing.takes(bytes(10))
-    assert not outgoing.takes(bytes(11))
+    assert outgoing.takes(10)
+    assert not outgoing.takes(11)
     outgoing.append(b"x")
     assert not outgoing.has_room
 
@@ -56,23 +63,44 @@ def test_it_has_room_up_to_the_high_water_and_takes_up_to_its_limit():
 def test_answers_join_behind_what_comes_before_their_release(pair):
     connection, peer = pair
     outgoing = Outgoing(100)
-    outgoing.answer(b"an answer, ")
-    outgoing.answer(b"and another")
+    answer = bytearray(b"answer")
+    outgoing.answer(BINARY, answer)
+    answer.clear()  # it goes as it was when it was given
+    outgoing.answer(TEXT, b"another")
     outgoing.append(b"a pong, ")
     outgoing.write(connection)
     assert received(peer) == b"a pong, "
     outgoing.release()
     outgoing.write(connection)
-    assert received(peer) == b"an answer, and another"
+    assert messages_of(received(peer)) == [b"answer", "another"]
     outgoing.release()
     assert len(outgoing) == 0
 
 
+def test_messages_are_compressed_in_the_order_in_which_they_go_out(pair):
+    connection, peer = pair
+    outgoing = Outgoing(10_000)
+    deflate = Deflate(min_size=1)
+    outgoing.deflater = deflate.deflater()
+    texts = [
+        f"{name}, which repeats what was said before" for name in ("an answer", "another", "a message", "the last")
+    ]
+    outgoing.answer(TEXT, texts[0].encode())
+    outgoing.answer(TEXT, texts[1].encode())
+    outgoing.send(TEXT, texts[2].encode())
+    outgoing.release()
+    outgoing.send(TEXT, texts[3].encode())
+    outgoing.write(connection)
+    sent = received(peer)
+    assert len(sent) < len("".join(texts))
+    assert messages_of(sent, Inflater(deflate.client_max_window_bits)) == [texts[2], texts[0], texts[1], texts[3]]
+
+
 def test_answers_count_for_the_limit_and_leave_room_for_pongs():
     outgoing = Outgoing(100)
-    outgoing.answer(bytes(100))
+    outgoing.answer(BINARY, bytes(100))
     assert len(outgoing) == 100
-    assert not outgoing.takes(b"x")
+    assert not outgoing.takes(1)
     assert outgoing.has_room
     outgoing.release()
     outgoing.append(b"x")
@@ -103,6 +131,8 @@ def test_an_interrupt_right_after_the_socket_took_bytes_sends_none_of_them_twice
 def test_what_waits_can_be_forgotten():
     outgoing = Outgoing(100)
     outgoing.append(b"x")
-    outgoing.answer(b"x")
+    outgoing.answer(BINARY, b"x")
     outgoing.clear()
+    assert len(outgoing) == 0
+    outgoing.release()
     assert len(outgoing) == 0
