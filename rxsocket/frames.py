@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 import os
+import sys
 import zlib
 from collections.abc import Callable
 from typing import Final, Generic, NamedTuple, TypeAlias, TypeVar
@@ -134,6 +135,7 @@ class Decoder:
         max_size: The largest message, in bytes of its payload; a larger one is a ProtocolException of code 1009 as
             soon as a frame's header announces it. Of a compressed one it is the decompressed size that counts, while
             it is decompressed: no more is made of it.
+        max_fragments: The most frames that a message may come in; one more is a ProtocolException of code 1009, too.
         inflater: Decompresses messages, where compression was agreed on.
         masked: Whether the peer's frames must be masked: False for a client's decoder, True for a server's
             (section 5.1).
@@ -142,9 +144,17 @@ class Decoder:
         positions: For each control frame that :meth:`feed` returned last, how many of the messages came before it.
     """
 
-    def __init__(self, max_size: int, *, inflater: Inflater | None = None, masked: bool = False) -> None:
+    def __init__(
+        self,
+        max_size: int,
+        *,
+        max_fragments: int = sys.maxsize,
+        inflater: Inflater | None = None,
+        masked: bool = False,
+    ) -> None:
         self.positions: list[int] = []
         self._max_size = max_size
+        self._max_fragments = max_fragments
         self._inflater = inflater
         self._masked = masked
         self._header = b""  # the start of a frame whose header (or control frame) is not complete yet
@@ -153,6 +163,7 @@ class Decoder:
         # a compressed message, when it is decompressed.
         self._opcode = 0
         self._size = 0
+        self._fragments = 0
         self._inflating: Inflater | None = None  # if it is compressed
         self._texts: _Pieces[str] = _Pieces("".join)
         self._chunks: _Pieces[bytes] = _Pieces(b"".join)
@@ -254,7 +265,13 @@ class Decoder:
             return stop
         if opcode != CONTINUATION:
             self._opcode = opcode
+            self._fragments = 0
             self._inflating = self._inflater if first & COMPRESSED else None
+        self._fragments += 1
+        if self._fragments > self._max_fragments:
+            raise ProtocolException(
+                f"a message comes in more than max_fragments={self._max_fragments} frames", MESSAGE_TOO_BIG
+            )
         if self._inflating is None:
             self._grow(length)
         self._final = bool(first & FIN)

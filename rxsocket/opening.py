@@ -37,7 +37,6 @@ from .urls import check_url, show
 
 __all__ = ["Opening"]
 
-MAX_HANDSHAKE = 1 << 16  # bytes that a server may answer with
 MAX_REDIRECTS = 5
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # section 1.3
 
@@ -95,8 +94,9 @@ class _GuardedSocket:
         self.raw.settimeout(self._opening.remaining())
         data = self.raw.recv(size)
         self._answer += data
-        if len(self._answer) > MAX_HANDSHAKE:
-            raise ConnectionException(f"the server's answer to the handshake has more than {MAX_HANDSHAKE} bytes")
+        limit = self._opening.max_handshake
+        if len(self._answer) > limit:
+            raise ConnectionException(f"the server's answer to the handshake has more than max_handshake={limit} bytes")
         return data
 
 
@@ -157,12 +157,16 @@ class Opening:
         url: As :func:`~rxsocket.urls.check_url` returned it.
         protocols: The sub-protocols to offer.
         options: The endpoint's options.
+
+    Attributes:
+        max_handshake: How many bytes a server may answer with.
     """
 
     def __init__(self, url: SplitResult, protocols: Sequence[str], options: Options) -> None:
         self._url = url
         self._protocols = protocols
         self._options = options
+        self.max_handshake = options.max_handshake
         self._deadline = 0.0
         self._lock = threading.Lock()
         self._sock: socket.socket | None = None  # under _lock

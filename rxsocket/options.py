@@ -43,6 +43,8 @@ class Options:
     ping_interval: float | None = None
     ping_timeout: float | None = None
     max_size: int = 64 * MIB
+    max_fragments: int = 1_000_000
+    max_handshake: int = 1 << 16
     max_outgoing: int = 256 * MIB
     max_held: int = 8 * MIB
     max_held_messages: int = 10_000
@@ -59,7 +61,7 @@ class Options:
         _check_proxy(self.proxy)
         for name in ("connect_timeout", "send_timeout", "close_timeout"):
             _check_seconds(name, getattr(self, name))
-        for name in ("max_size", "max_outgoing", "max_held", "max_held_messages"):
+        for name in ("max_size", "max_fragments", "max_handshake", "max_outgoing", "max_held", "max_held_messages"):
             _check_limit(name, getattr(self, name))
         if not isinstance(self.compression, bool | Deflate):
             raise TypeError(f"compression is True, False or a Deflate, not {type(self.compression).__name__}")

@@ -363,7 +363,9 @@ class Session(Lifecycle):
 
     def _serve(self, connection: Connection) -> RxSocketException | None:
         """Read, deliver and write in turn, until the connection's end; return what ended it without being asked."""
-        decoder = Decoder(self._options.max_size, inflater=connection.inflater)
+        decoder = Decoder(
+            self._options.max_size, max_fragments=self._options.max_fragments, inflater=connection.inflater
+        )
         while True:
             self._events.drain()
             self.messages.drain()

@@ -115,6 +115,8 @@ def websocket(
     ping_interval: float | None = None,
     ping_timeout: float | None = None,
     max_size: int = 64 * MIB,
+    max_fragments: int = 1_000_000,
+    max_handshake: int = 1 << 16,
     max_outgoing: int = 256 * MIB,
     max_held: int = 8 * MIB,
     max_held_messages: int = 10_000,
@@ -142,7 +144,11 @@ def websocket(
         close_timeout: Seconds for all steps of a close; then the connection is cut.
         ping_interval: Without behaviour in this version: None.
         ping_timeout: Without behaviour in this version: None.
-        max_size: The largest message to receive, in bytes; a larger one fails the connection with 1009.
+        max_size: The largest message to receive, in bytes when it is decompressed; a larger one fails the connection
+            with 1009, as soon as that is known.
+        max_fragments: The most frames that a message to receive may come in; more fail the connection with 1009.
+            However small they are, they take no more memory than the message; this is against one that never ends.
+        max_handshake: How many bytes a server may answer the opening handshake with, each time that it redirects.
         max_outgoing: How many bytes may wait to go out when a message is sent on the session's own thread, which
             can't wait for that; a further message raises SendException.
         max_held: How many bytes are held that arrive before anybody has subscribed, or in a pause.
@@ -179,6 +185,8 @@ def websocket(
             ping_interval=ping_interval,
             ping_timeout=ping_timeout,
             max_size=max_size,
+            max_fragments=max_fragments,
+            max_handshake=max_handshake,
             max_outgoing=max_outgoing,
             max_held=max_held,
             max_held_messages=max_held_messages,

@@ -16,7 +16,7 @@ from rxsocket.options import MIB, Options
 from rxsocket.socket import websocket
 
 SECONDS = ("connect_timeout", "send_timeout", "close_timeout")
-LIMITS = ("max_size", "max_outgoing", "max_held", "max_held_messages")
+LIMITS = ("max_size", "max_fragments", "max_handshake", "max_outgoing", "max_held", "max_held_messages")
 PAIRS = ("headers", "cookies")
 WITHOUT_BEHAVIOUR = ("ping_interval", "ping_timeout", "reconnect")
 
@@ -39,6 +39,7 @@ def test_without_arguments_the_options_are_the_defaults() -> None:
     assert (options.origin, options.ssl, options.proxy) == (None, None, None)
     assert (options.connect_timeout, options.send_timeout, options.close_timeout) == (10.0, 30.0, 5.0)
     assert (options.max_size, options.max_outgoing) == (64 * MIB, 256 * MIB)
+    assert (options.max_fragments, options.max_handshake) == (1_000_000, 65_536)
     assert (options.max_held, options.max_held_messages) == (8 * MIB, 10_000)
 
 

@@ -288,6 +288,8 @@ def test_every_option_is_passed_on():
         "close_timeout": 3.5,
         "max_size": 11,
         "max_outgoing": 12,
+        "max_fragments": 15,
+        "max_handshake": 16,
         "max_held": 13,
         "max_held_messages": 14,
         "compression": True,
