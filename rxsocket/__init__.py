@@ -17,8 +17,9 @@ floor modules
       session receives, as streams; ``states``: the table of a session's life
 1     ``history``: of a store; ``resource``: the codec of entities; ``urls``: which can work; ``options``: of an
       endpoint; ``frames``: RFC 6455, without I/O; ``connection``: an open socket
-0     ``errors``; ``lenses``; ``subjects``; ``handlers``: of a store; ``deflate``: RFC 7692, without I/O; ``waiting``:
-      for a socket; ``chat``: the hub's rooms, without I/O; ``entity``: what clients of a hub's path share
+0     ``errors``; ``lenses``; ``subjects``; ``handlers``: of a store; ``deflate``: RFC 7692, without I/O; ``masking``:
+      of frames; ``waiting``: for a socket; ``chat``: the hub's rooms, without I/O; ``entity``: what clients of a hub's
+      path share
 ===== =================================================================================================================
 """
 

@@ -69,7 +69,7 @@ class Connection:
             raise ConnectionException(f"the connection to {self.url} is lost: {error}") from error
 
     def send(self, data: bytes | bytearray, taken: list[int]) -> None:
-        """Write what the socket takes of some bytes, and append to a list how many that were, if any.
+        """Write what the socket takes of some bytes, behind those taken before, and append how many that were, if any.
 
         In one step of the interpreter: a Ctrl-C that comes just then must not hide that they are gone. (Over TLS the
         standard library's own code is in between.)
@@ -78,7 +78,8 @@ class Connection:
             ConnectionException: The connection is lost.
         """
         # Released, or the traceback of an error would hold them, and with them a bytearray that is to be changed.
-        with memoryview(data) as view, view[:WRITE_SIZE] as piece:
+        start = sum(taken)
+        with memoryview(data) as view, view[start : start + WRITE_SIZE] as piece:
             try:
                 if self._tls is None:
                     taken.extend(map(self._sock.send, (piece,)))

@@ -8,7 +8,6 @@ A :class:`Decoder` takes what a socket gave, cut anywhere; the functions ``encod
 from __future__ import annotations
 
 import codecs
-import os
 import sys
 import zlib
 from collections.abc import Callable
@@ -16,12 +15,15 @@ from typing import Final, Generic, NamedTuple, TypeAlias, TypeVar
 
 from .deflate import Deflater, Inflater
 from .errors import CloseException, ProtocolException
+from .masking import LARGE, mask_in_place, masked_by, new_key
 
 __all__ = [
     "Close",
     "Control",
     "Decoder",
+    "Frame",
     "Message",
+    "Payload",
     "Ping",
     "Pong",
     "content_of",
@@ -62,6 +64,12 @@ NO_STATUS_RECEIVED: Final = 1005
 ABNORMAL_CLOSURE: Final = 1006
 INVALID_PAYLOAD: Final = 1007
 MESSAGE_TOO_BIG: Final = 1009
+
+Payload: TypeAlias = bytes | bytearray | memoryview
+"""The payload of a frame to send, one-dimensional, of bytes."""
+
+Frame: TypeAlias = bytes | bytearray
+"""A frame to send."""
 
 Message: TypeAlias = str | bytes
 """A data message: a text, or what a binary message carried."""
@@ -260,7 +268,7 @@ class Decoder:
             if stop > len(data):
                 return -1
             content = data[payload:stop]
-            controls.append(self._control(opcode, _mask(content, key) if key else content))
+            controls.append(self._control(opcode, masked_by(key, content) if key else content))
             self.positions.append(len(messages))
             return stop
         if opcode != CONTINUATION:
@@ -318,7 +326,7 @@ class Decoder:
             key = self._key
             turn = len(chunk) % 4
             self._key = key[turn:] + key[:turn]
-            chunk = _mask(chunk, key)
+            chunk = masked_by(key, chunk)
         finished = self._final and not self._remaining
         if self._inflating is not None:
             chunk = self._inflate(self._inflating, chunk, finished=finished)
@@ -377,21 +385,14 @@ def _failure(error: ProtocolException | UnicodeDecodeError | zlib.error) -> Prot
     return failure
 
 
-def _mask(payload: bytes | bytearray | memoryview, key: bytes) -> bytes:
-    """XOR a payload with a key of four bytes, over and over (section 5.3). As one number each, in linear time."""
-    size = len(payload)
-    mask = (key * (size // 4 + 1))[:size]
-    return (int.from_bytes(payload, "little") ^ int.from_bytes(mask, "little")).to_bytes(size, "little")
-
-
 def encode_frame(
     opcode: int,
-    payload: bytes | bytearray | memoryview,
+    payload: Payload,
     *,
     final: bool = True,
     compressed: bool = False,
     masked: bool = True,
-) -> bytes:
+) -> Frame:
     """Encode one frame (section 5.2).
 
     Args:
@@ -417,11 +418,16 @@ def encode_frame(
         header = bytes((first, mask | 127)) + length.to_bytes(8, "big")
     if not masked:
         return header + payload
-    key = os.urandom(4)
-    return header + key + _mask(payload, key)
+    key = new_key()
+    if length < LARGE:
+        return header + key + masked_by(key, payload)
+    frame = bytearray(header + key)
+    frame += payload
+    mask_in_place(frame, len(header) + len(key), key)
+    return frame
 
 
-def content_of(message: str | bytes | bytearray | memoryview) -> tuple[int, bytes | bytearray | memoryview]:
+def content_of(message: str | bytes | bytearray | memoryview) -> tuple[int, Payload]:
     """Return opcode and payload of a message: text for a str, binary for anything that is bytes.
 
     Raises:
@@ -439,11 +445,11 @@ def content_of(message: str | bytes | bytearray | memoryview) -> tuple[int, byte
 
 def encode_content(
     opcode: int,
-    payload: bytes | bytearray | memoryview,
+    payload: Payload,
     *,
     deflater: Deflater | None = None,
     masked: bool = True,
-) -> bytes:
+) -> Frame:
     """Encode a data message as one frame.
 
     Args:
@@ -458,19 +464,19 @@ def encode_content(
     return encode_frame(opcode, deflated, compressed=True, masked=masked)
 
 
-def encode_message(message: str | bytes | bytearray | memoryview, *, masked: bool = True) -> bytes:
+def encode_message(message: str | bytes | bytearray | memoryview, *, masked: bool = True) -> Frame:
     """Encode a data message as one frame that is not compressed; see :func:`content_of`."""
     return encode_content(*content_of(message), masked=masked)
 
 
 def encode_ping(payload: bytes, *, masked: bool = True) -> bytes:
     """Encode a ping of at most 125 bytes."""
-    return encode_frame(PING, payload, masked=masked)
+    return bytes(encode_frame(PING, payload, masked=masked))
 
 
 def encode_pong(payload: bytes, *, masked: bool = True) -> bytes:
     """Encode a pong, with the payload of the ping that it answers."""
-    return encode_frame(PONG, payload, masked=masked)
+    return bytes(encode_frame(PONG, payload, masked=masked))
 
 
 def encode_close(close: Close | None, *, masked: bool = True) -> bytes:
@@ -481,7 +487,7 @@ def encode_close(close: Close | None, *, masked: bool = True) -> bytes:
         TypeError: The code is no int, or the reason no str.
     """
     if close is None:
-        return encode_frame(CLOSE, b"", masked=masked)
+        return bytes(encode_frame(CLOSE, b"", masked=masked))
     code, reason = close
     if not isinstance(code, int) or not isinstance(reason, str):
         kinds = f"{type(code).__name__} and {type(reason).__name__}"
@@ -494,4 +500,4 @@ def encode_close(close: Close | None, *, masked: bool = True) -> bytes:
         raise CloseException(f"the close reason {reason!r} can't be UTF-8") from error
     if len(encoded) > MAX_REASON:
         raise CloseException(f"the close reason has {len(encoded)} bytes of UTF-8, and {MAX_REASON} may be sent")
-    return encode_frame(CLOSE, code.to_bytes(2, "big") + encoded, masked=masked)
+    return bytes(encode_frame(CLOSE, code.to_bytes(2, "big") + encoded, masked=masked))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .connection import Connection
 from .deflate import Deflater
 from .errors import ConnectionException
-from .frames import encode_content
+from .frames import Frame, Payload, encode_content
 
 __all__ = ["Outgoing"]
 
@@ -34,33 +34,40 @@ class Outgoing:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._bytes = bytearray()
+        self._taken: list[int] = []  # how much of them is gone, by each call
         self._answers: list[tuple[int, bytes]] = []
         self._answers_size = 0
-        self._taken: list[int] = []  # how much of them is gone already, if Ctrl-C came before they were removed
         self.deflater: Deflater | None = None
         self.error: ConnectionException | None = None
 
     def __len__(self) -> int:
-        return len(self._bytes) + self._answers_size
+        return self._waiting + self._answers_size
 
     @property
     def has_room(self) -> bool:
         """Whether so little waits that more may join at once."""
-        return len(self._bytes) <= min(HIGH_WATER, self._limit)
+        return self._waiting <= min(HIGH_WATER, self._limit)
+
+    @property
+    def _waiting(self) -> int:
+        return len(self._bytes) - sum(self._taken)
 
     def takes(self, size: int) -> bool:
         """Whether a message of so many bytes may join, of who can't wait for room."""
         return len(self) + size <= self._limit
 
-    def append(self, frame: bytes) -> None:
-        """Let a control frame join."""
-        self._bytes += frame
+    def append(self, frame: Frame) -> None:
+        """Let a frame join; a message does by :meth:`send`."""
+        if isinstance(frame, bytearray) and not self._bytes:
+            self._bytes = frame  # to copy a large one would take longer than all else that is done with it
+        else:
+            self._bytes += frame
 
-    def send(self, opcode: int, payload: bytes | bytearray | memoryview) -> None:
+    def send(self, opcode: int, payload: Payload) -> None:
         """Let a message join, as :func:`~rxsocket.frames.content_of` returned it."""
-        self._bytes += encode_content(opcode, payload, deflater=self.deflater)
+        self.append(encode_content(opcode, payload, deflater=self.deflater))
 
-    def answer(self, opcode: int, payload: bytes | bytearray | memoryview) -> None:
+    def answer(self, opcode: int, payload: Payload) -> None:
         """Let a message join at the next :meth:`release`."""
         answer = bytes(payload)  # a copy of what may be changed until then
         self._answers.append((opcode, answer))
@@ -69,24 +76,23 @@ class Outgoing:
     def release(self) -> None:
         """Let the answers join."""
         if self._answers:
-            self._bytes += b"".join(
-                [encode_content(opcode, payload, deflater=self.deflater) for opcode, payload in self._answers]
-            )
+            for opcode, payload in self._answers:
+                self.send(opcode, payload)
             self._answers.clear()
             self._answers_size = 0
 
     def write(self, connection: Connection) -> None:
         """Give the socket what it takes."""
         try:
-            while True:
-                if self._taken:
+            while self._bytes:
+                gone = sum(self._taken)
+                if gone >= min(len(self._bytes), HIGH_WATER):
                     # Without a call in between, so without a moment in which Ctrl-C could come.
-                    del self._bytes[: self._taken[0]]
-                    del self._taken[0]
-                if not self._bytes:
-                    return
+                    del self._bytes[:gone]
+                    del self._taken[:]
+                    continue
                 connection.send(self._bytes, self._taken)
-                if not self._taken:
+                if sum(self._taken) == gone:
                     return
         except ConnectionException as error:
             # What the peer sent before may still be there to be read, so the reader finds the end by itself.

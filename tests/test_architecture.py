@@ -30,6 +30,7 @@ FLOORS = {
     "subjects": 0,
     "handlers": 0,
     "deflate": 0,
+    "masking": 0,
     "waiting": 0,
     "chat": 0,
     "entity": 0,
@@ -62,6 +63,7 @@ TOWERS = (
     {
         "options",
         "deflate",
+        "masking",
         "urls",
         "waiting",
         "frames",
@@ -217,9 +219,14 @@ def test_only_opening_imports_websocket_client() -> None:
     assert [name for name in SOURCES if "websocket" in foreign(name)] == ["opening"]
 
 
-@pytest.mark.parametrize("name", ["frames", "deflate"])
+@pytest.mark.parametrize("name", ["frames", "deflate", "masking"])
 def test_frames_do_no_io(name: str) -> None:
     assert foreign(name) & {"asyncio", "io", "select", "selectors", "socket", "ssl", "threading", "time"} == set()
+
+
+def test_only_masking_names_numpy_which_it_loads_where_that_pays() -> None:
+    found = {name for name, path in SOURCES.items() if '"numpy"' in path.read_text(encoding="utf-8")}
+    assert found == {"masking"}
 
 
 def test_the_core_imports_its_three_dependencies_and_the_standard_library_alone() -> None:

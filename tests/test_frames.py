@@ -546,21 +546,6 @@ def test_tiny_fragments_take_little_more_memory_than_what_is_in_them(opcode: int
 # --- encoding
 
 
-def test_each_frame_is_masked_with_a_new_key_from_the_systems_random_source(monkeypatch: pytest.MonkeyPatch) -> None:
-    keys: list[bytes] = []
-    source = os.urandom
-
-    def recorded(size: int) -> bytes:
-        keys.append(source(size))
-        return keys[-1]
-
-    monkeypatch.setattr(os, "urandom", recorded)
-    frames = [encode_message(bytes(8)) for _ in range(20)]
-    assert [frame[2:6] for frame in frames] == keys
-    assert [frame[6:] for frame in frames] == [key * 2 for key in keys]  # zeros show the key itself
-    assert len(set(keys)) > 1
-
-
 @many
 @given(st.binary(max_size=300))
 @example(b"")
