@@ -18,13 +18,14 @@ floor modules
       table of a session's life; ``outgoing``: what is on its way out; ``options``: of an endpoint
 1     ``history``: of a store; ``resource``: the codec of entities; ``urls``: which can work; ``frames``: RFC 6455,
       without I/O; ``connection``: an open socket; ``backoff``: when to try again
-0     ``errors``; ``lenses``; ``subjects``; ``handlers``: of a store; ``waiting``: for a socket; ``keepalive``: of a
-      connection; ``keeper``: of sessions that are held up; ``chat``: the hub's rooms; ``entity``: what clients of a
-      hub's path share
+0     ``errors``; ``lenses``; ``subjects``; ``handlers``: of a store; ``deflate``: RFC 7692, without I/O; ``masking``:
+      of frames; ``waiting``: for a socket; ``keepalive``: of a connection; ``keeper``: of sessions that are held up;
+      ``chat``: the hub's rooms; ``entity``: what clients of a hub's path share
 ===== =================================================================================================================
 """
 
 from .backoff import Backoff
+from .deflate import Deflate
 from .errors import (
     CertificateException,
     CloseException,
@@ -61,6 +62,7 @@ __all__ = [
     "Connecting",
     "ConnectionException",
     "DecodeException",
+    "Deflate",
     "EmittingHandler",
     "Handler",
     "HandshakeException",

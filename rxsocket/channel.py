@@ -34,7 +34,7 @@ class Channel:
         self.connection = connection
         self.number = number
         self.opened = time.monotonic()
-        self.outgoing = Outgoing(options.max_outgoing)  # under the session's lock
+        self.outgoing = Outgoing(connection, options.max_outgoing)  # under the session's lock
         # Under the session's lock; but who reads writes when that was.
         self.keepalive = Keepalive(options.ping_interval, options.ping_timeout, self.opened)
         self.deadline: float | None = None  # under the session's lock: until when a closing may take; monotonic
@@ -45,7 +45,9 @@ class Channel:
         self._max_messages_ahead = options.max_held_messages
         self.is_cut = False  # whether the last read ended at its limit, not at the end of what was there
         self._reading = threading.Lock()  # who has it reads; the session's own lock may be taken inside, not around it
-        self._decoder = Decoder(options.max_size)  # under _reading
+        self._decoder = Decoder(  # under _reading
+            options.max_size, max_fragments=options.max_fragments, inflater=connection.inflater
+        )
         self._arrivals: deque[Arrival] = deque()  # under _reading
         self._size_ahead = 0  # under _reading: of the messages in _arrivals that were read ahead
         self._messages_ahead = 0  # under _reading: how many these are

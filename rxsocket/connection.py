@@ -6,6 +6,7 @@ import socket
 import ssl
 import threading
 
+from .deflate import Deflate
 from .errors import ConnectionException
 
 __all__ = ["Connection", "shut_down"]
@@ -22,14 +23,28 @@ class Connection:
         url: Where it leads, without user and password.
         protocol: The sub-protocol that the server picked, or None.
         headers: The headers of the server's answer, names in lower case.
+        deflate: How messages may be compressed, or None where that was not agreed on.
+
+    Attributes:
+        inflater: Decompresses what the server sends; for who reads.
+        deflater: Compresses what is sent; for who writes.
     """
 
-    def __init__(self, sock: socket.socket, url: str, protocol: str | None, headers: dict[str, str]) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        url: str,
+        protocol: str | None,
+        headers: dict[str, str],
+        deflate: Deflate | None = None,
+    ) -> None:
         sock.settimeout(0)
         self._sock = sock
         self.url = url
         self.protocol = protocol
         self.headers = headers
+        self.inflater = None if deflate is None else deflate.inflater()
+        self.deflater = None if deflate is None else deflate.deflater()
         # OpenSSL's state of one connection is not for two threads at once; a plain socket has no such state.
         self._tls = threading.Lock() if isinstance(sock, ssl.SSLSocket) else None
 

@@ -1,25 +1,34 @@
 """RFC 6455's frames, without any I/O: bytes in, messages and control frames out, and back.
 
+What they carry may be compressed as RFC 7692 has it.
+
 A :class:`Decoder` takes what a socket gave, cut anywhere; the functions ``encode_*`` give what a socket is to take.
 """
 
 from __future__ import annotations
 
 import codecs
-import os
+import sys
+import zlib
 from collections.abc import Callable
 from typing import Final, Generic, NamedTuple, TypeAlias, TypeVar
 
+from .deflate import Deflater, Inflater
 from .errors import CloseException, ProtocolException
+from .masking import LARGE, mask_in_place, masked_by, new_key
 
 __all__ = [
     "Close",
     "Control",
     "Decoder",
+    "Frame",
     "Message",
+    "Payload",
     "Ping",
     "Pong",
+    "content_of",
     "encode_close",
+    "encode_content",
     "encode_frame",
     "encode_message",
     "encode_ping",
@@ -38,6 +47,7 @@ PONG: Final = 0xA
 
 FIN: Final = 0x80
 RESERVED: Final = 0x70
+COMPRESSED: Final = 0x40  # RFC 7692, section 6: RSV1 of a message's first frame
 MASKED: Final = 0x80
 CONTROL: Final = 0x8  # section 5.5: the opcodes of control frames have this bit
 
@@ -54,6 +64,12 @@ NO_STATUS_RECEIVED: Final = 1005
 ABNORMAL_CLOSURE: Final = 1006
 INVALID_PAYLOAD: Final = 1007
 MESSAGE_TOO_BIG: Final = 1009
+
+Payload: TypeAlias = bytes | bytearray | memoryview
+"""The payload of a frame to send, one-dimensional, of bytes."""
+
+Frame: TypeAlias = bytes | bytearray
+"""A frame to send."""
 
 Message: TypeAlias = str | bytes
 """A data message: a text, or what a binary message carried."""
@@ -125,7 +141,10 @@ class Decoder:
 
     Args:
         max_size: The largest message, in bytes of its payload; a larger one is a ProtocolException of code 1009 as
-            soon as a frame's header announces it.
+            soon as a frame's header announces it. Of a compressed one it is the decompressed size that counts, while
+            it is decompressed: no more is made of it.
+        max_fragments: The most frames that a message may come in; one more is a ProtocolException of code 1009, too.
+        inflater: Decompresses messages, where compression was agreed on.
         masked: Whether the peer's frames must be masked: False for a client's decoder, True for a server's
             (section 5.1).
 
@@ -133,15 +152,27 @@ class Decoder:
         positions: For each control frame that :meth:`feed` returned last, how many of the messages came before it.
     """
 
-    def __init__(self, max_size: int, *, masked: bool = False) -> None:
+    def __init__(
+        self,
+        max_size: int,
+        *,
+        max_fragments: int = sys.maxsize,
+        inflater: Inflater | None = None,
+        masked: bool = False,
+    ) -> None:
         self.positions: list[int] = []
         self._max_size = max_size
+        self._max_fragments = max_fragments
+        self._inflater = inflater
         self._masked = masked
         self._header = b""  # the start of a frame whose header (or control frame) is not complete yet
         self._ended = False  # after a close frame, or a failure: nothing that follows counts (section 5.5.1)
-        # The data message that is being collected. Its size grows when a frame's header is read, before its payload.
+        # The data message that is being collected. Its size grows when a frame's header is read, before its payload; of
+        # a compressed message, when it is decompressed.
         self._opcode = 0
         self._size = 0
+        self._fragments = 0
+        self._inflating: Inflater | None = None  # if it is compressed
         self._texts: _Pieces[str] = _Pieces("".join)
         self._chunks: _Pieces[bytes] = _Pieces(b"".join)
         self._utf8 = codecs.getincrementaldecoder("utf-8")()
@@ -163,19 +194,13 @@ class Decoder:
         if not self._ended:
             try:
                 self._parse(data, messages, controls)
-            except ProtocolException as error:
+            except (ProtocolException, UnicodeDecodeError, zlib.error) as error:
                 self._ended = True
-                controls.append(error)
-                self.positions.append(len(messages))
-            except UnicodeDecodeError as error:  # section 8.1
-                self._ended = True
-                failure = ProtocolException(f"a text message is not UTF-8: {error.reason}", INVALID_PAYLOAD)
-                failure.__cause__ = error
-                controls.append(failure)
+                controls.append(_failure(error))
                 self.positions.append(len(messages))
         return messages, controls
 
-    def _parse(self, data: bytes, messages: list[Message], controls: list[Control]) -> None:  # noqa: C901 one loop, without calls
+    def _parse(self, data: bytes, messages: list[Message], controls: list[Control]) -> None:  # noqa: C901, PLR0912 one loop, without calls
         if self._header:
             data = self._header + data
             self._header = b""
@@ -203,6 +228,12 @@ class Decoder:
                     continue
                 if first == FIN | BINARY:
                     messages.append(data[start:stop])
+                    position = stop
+                    continue
+                if self._inflater is not None and first in {FIN | COMPRESSED | TEXT, FIN | COMPRESSED | BINARY}:
+                    content = self._inflate(self._inflater, data[start:stop], finished=True)
+                    self._size = 0
+                    messages.append(content.decode() if first & TEXT else content)
                     position = stop
                     continue
             following = self._frame(data, position, messages, controls)
@@ -237,23 +268,38 @@ class Decoder:
             if stop > len(data):
                 return -1
             content = data[payload:stop]
-            controls.append(self._control(opcode, _mask(content, key) if key else content))
+            controls.append(self._control(opcode, masked_by(key, content) if key else content))
             self.positions.append(len(messages))
             return stop
-        self._size += length
-        if self._size > self._max_size:
+        if opcode != CONTINUATION:
+            self._opcode = opcode
+            self._fragments = 0
+            self._inflating = self._inflater if first & COMPRESSED else None
+        self._fragments += 1
+        if self._fragments > self._max_fragments:
             raise ProtocolException(
-                f"a message has {self._size} bytes or more, and max_size is {self._max_size}", MESSAGE_TOO_BIG
+                f"a message comes in more than max_fragments={self._max_fragments} frames", MESSAGE_TOO_BIG
             )
-        self._opcode = self._opcode or opcode
+        if self._inflating is None:
+            self._grow(length)
         self._final = bool(first & FIN)
         self._remaining = length
         self._key = key
         return self._collect(data, payload, messages)
 
+    def _grow(self, size: int) -> None:
+        self._size += size
+        if self._size > self._max_size:
+            raise ProtocolException(
+                f"a message has {self._size} bytes or more, and max_size is {self._max_size}", MESSAGE_TOO_BIG
+            )
+
     def _check_header(self, first: int, second: int) -> None:
         opcode = first & 0x0F
-        if first & RESERVED:  # section 5.2: no extension was negotiated that would define them
+        # Section 5.2: bits that no extension defines; RFC 7692, section 6, defines one, for a message's first frame.
+        if first & RESERVED and (
+            self._inflater is None or first & RESERVED != COMPRESSED or opcode not in {TEXT, BINARY}
+        ):
             raise ProtocolException("a frame has reserved bits set", PROTOCOL_ERROR)
         if bool(second & MASKED) is not self._masked:  # section 5.1
             raise ProtocolException(f"a frame is {'not ' if self._masked else ''}masked", PROTOCOL_ERROR)
@@ -280,7 +326,10 @@ class Decoder:
             key = self._key
             turn = len(chunk) % 4
             self._key = key[turn:] + key[:turn]
-            chunk = _mask(chunk, key)
+            chunk = masked_by(key, chunk)
+        finished = self._final and not self._remaining
+        if self._inflating is not None:
+            chunk = self._inflate(self._inflating, chunk, finished=finished)
         if self._opcode == TEXT:
             # Decoded piece by piece: what is not UTF-8 fails the connection as soon as it arrives (section 8.1).
             self._texts.append(self._utf8.decode(chunk))
@@ -290,7 +339,7 @@ class Decoder:
                 self._utf8.decode(b"", final=True)
         else:
             self._chunks.append(chunk)
-        if not self._remaining and self._final:
+        if finished:
             if self._opcode == TEXT:
                 self._utf8.decode(b"", final=True)
                 messages.append(self._texts.take())
@@ -298,6 +347,13 @@ class Decoder:
                 messages.append(self._chunks.take())
             self._opcode = self._size = 0
         return stop
+
+    def _inflate(self, inflater: Inflater, chunk: bytes, *, finished: bool) -> bytes:
+        content = inflater.inflate(chunk, self._max_size - self._size)
+        self._grow(len(content))
+        if finished:
+            inflater.finish()
+        return content
 
     def _control(self, opcode: int, payload: bytes) -> Control:
         if opcode == PING:
@@ -318,22 +374,32 @@ class Decoder:
             raise ProtocolException(f"a close reason is not UTF-8: {error.reason}", INVALID_PAYLOAD) from error
 
 
-def _mask(payload: bytes | bytearray | memoryview, key: bytes) -> bytes:
-    """XOR a payload with a key of four bytes, over and over (section 5.3). As one number each, in linear time."""
-    size = len(payload)
-    mask = (key * (size // 4 + 1))[:size]
-    return (int.from_bytes(payload, "little") ^ int.from_bytes(mask, "little")).to_bytes(size, "little")
+def _failure(error: ProtocolException | UnicodeDecodeError | zlib.error) -> ProtocolException:
+    if isinstance(error, ProtocolException):
+        return error
+    if isinstance(error, UnicodeDecodeError):  # section 8.1
+        failure = ProtocolException(f"a text message is not UTF-8: {error.reason}", INVALID_PAYLOAD)
+    else:
+        failure = ProtocolException(f"a message can't be decompressed: {error}", INVALID_PAYLOAD)
+    failure.__cause__ = error
+    return failure
 
 
 def encode_frame(
-    opcode: int, payload: bytes | bytearray | memoryview, *, final: bool = True, masked: bool = True
-) -> bytes:
+    opcode: int,
+    payload: Payload,
+    *,
+    final: bool = True,
+    compressed: bool = False,
+    masked: bool = True,
+) -> Frame:
     """Encode one frame (section 5.2).
 
     Args:
         opcode: One of section 11.8.
         payload: Any number of bytes, one-dimensional.
         final: Whether it is the last frame of its message.
+        compressed: Whether it is the first frame of a message that is compressed (RFC 7692, section 6).
         masked: Whether it is masked, with a key from the system's random source: True for a client's (section 5.1).
 
     Raises:
@@ -342,7 +408,7 @@ def encode_frame(
     length = len(payload)
     if opcode & CONTROL and length > MAX_CONTROL_PAYLOAD:
         raise ValueError(f"a control frame has at most {MAX_CONTROL_PAYLOAD} bytes of payload, not {length}")
-    first = FIN | opcode if final else opcode
+    first = (FIN if final else 0) | (COMPRESSED if compressed else 0) | opcode
     mask = MASKED if masked else 0
     if length <= 125:  # noqa: PLR2004 section 5.2
         header = bytes((first, mask | length))
@@ -352,34 +418,65 @@ def encode_frame(
         header = bytes((first, mask | 127)) + length.to_bytes(8, "big")
     if not masked:
         return header + payload
-    key = os.urandom(4)
-    return header + key + _mask(payload, key)
+    key = new_key()
+    if length < LARGE:
+        return header + key + masked_by(key, payload)
+    frame = bytearray(header + key)
+    frame += payload
+    mask_in_place(frame, len(header) + len(key), key)
+    return frame
 
 
-def encode_message(message: str | bytes | bytearray | memoryview, *, masked: bool = True) -> bytes:
-    """Encode a data message as one frame: text for a str, binary for anything that is bytes.
+def content_of(message: str | bytes | bytearray | memoryview) -> tuple[int, Payload]:
+    """Return opcode and payload of a message: text for a str, binary for anything that is bytes.
 
     Raises:
         TypeError: The message is neither.
         ValueError: The text has lone surrogates, so it can't be UTF-8; or the buffer is not contiguous.
     """
     if isinstance(message, str):
-        return encode_frame(TEXT, message.encode(), masked=masked)
+        return TEXT, message.encode()
     if isinstance(message, bytes | bytearray):
-        return encode_frame(BINARY, message, masked=masked)
+        return BINARY, message
     if isinstance(message, memoryview):
-        return encode_frame(BINARY, message.cast("B") if message.c_contiguous else message.tobytes(), masked=masked)
+        return BINARY, message.cast("B") if message.c_contiguous else message.tobytes()
     raise TypeError(f"a message is a str, bytes, bytearray or memoryview, not {type(message).__name__}")
+
+
+def encode_content(
+    opcode: int,
+    payload: Payload,
+    *,
+    deflater: Deflater | None = None,
+    masked: bool = True,
+) -> Frame:
+    """Encode a data message as one frame.
+
+    Args:
+        opcode: As :func:`content_of` returned it.
+        payload: As :func:`content_of` returned it.
+        deflater: Compresses messages, where that was agreed on: this one has to be sent before the next is encoded.
+        masked: As for :func:`encode_frame`.
+    """
+    deflated = None if deflater is None else deflater.deflate(payload)
+    if deflated is None:
+        return encode_frame(opcode, payload, masked=masked)
+    return encode_frame(opcode, deflated, compressed=True, masked=masked)
+
+
+def encode_message(message: str | bytes | bytearray | memoryview, *, masked: bool = True) -> Frame:
+    """Encode a data message as one frame that is not compressed; see :func:`content_of`."""
+    return encode_content(*content_of(message), masked=masked)
 
 
 def encode_ping(payload: bytes, *, masked: bool = True) -> bytes:
     """Encode a ping of at most 125 bytes."""
-    return encode_frame(PING, payload, masked=masked)
+    return bytes(encode_frame(PING, payload, masked=masked))
 
 
 def encode_pong(payload: bytes, *, masked: bool = True) -> bytes:
     """Encode a pong, with the payload of the ping that it answers."""
-    return encode_frame(PONG, payload, masked=masked)
+    return bytes(encode_frame(PONG, payload, masked=masked))
 
 
 def encode_close(close: Close | None, *, masked: bool = True) -> bytes:
@@ -390,7 +487,7 @@ def encode_close(close: Close | None, *, masked: bool = True) -> bytes:
         TypeError: The code is no int, or the reason no str.
     """
     if close is None:
-        return encode_frame(CLOSE, b"", masked=masked)
+        return bytes(encode_frame(CLOSE, b"", masked=masked))
     code, reason = close
     if not isinstance(code, int) or not isinstance(reason, str):
         kinds = f"{type(code).__name__} and {type(reason).__name__}"
@@ -403,4 +500,4 @@ def encode_close(close: Close | None, *, masked: bool = True) -> bytes:
         raise CloseException(f"the close reason {reason!r} can't be UTF-8") from error
     if len(encoded) > MAX_REASON:
         raise CloseException(f"the close reason has {len(encoded)} bytes of UTF-8, and {MAX_REASON} may be sent")
-    return encode_frame(CLOSE, code.to_bytes(2, "big") + encoded, masked=masked)
+    return bytes(encode_frame(CLOSE, code.to_bytes(2, "big") + encoded, masked=masked))

@@ -30,13 +30,13 @@ from websocket import (
 )
 
 from .connection import Connection, shut_down
+from .deflate import Deflate
 from .errors import CertificateException, ConnectionException, HandshakeException
 from .options import Options
 from .urls import check_url, show
 
 __all__ = ["Opening"]
 
-MAX_HANDSHAKE = 1 << 16  # bytes that a server may answer with
 MAX_REDIRECTS = 5
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # section 1.3
 
@@ -94,8 +94,9 @@ class _GuardedSocket:
         self.raw.settimeout(self._opening.remaining())
         data = self.raw.recv(size)
         self._answer += data
-        if len(self._answer) > MAX_HANDSHAKE:
-            raise ConnectionException(f"the server's answer to the handshake has more than {MAX_HANDSHAKE} bytes")
+        limit = self._opening.max_handshake
+        if len(self._answer) > limit:
+            raise ConnectionException(f"the server's answer to the handshake has more than max_handshake={limit} bytes")
         return data
 
 
@@ -156,12 +157,16 @@ class Opening:
         url: As :func:`~rxsocket.urls.check_url` returned it.
         protocols: The sub-protocols to offer.
         options: The endpoint's options.
+
+    Attributes:
+        max_handshake: How many bytes a server may answer with.
     """
 
     def __init__(self, url: SplitResult, protocols: Sequence[str], options: Options) -> None:
         self._url = url
         self._protocols = protocols
         self._options = options
+        self.max_handshake = options.max_handshake
         self._deadline = 0.0
         self._lock = threading.Lock()
         self._sock: socket.socket | None = None  # under _lock
@@ -254,6 +259,8 @@ class Opening:
         if self._protocols:
             # As a plain header: offered its own way, websocket-client refuses a server that picks none.
             headers["Sec-WebSocket-Protocol"] = ", ".join(self._protocols)
+        if self._options.deflate is not None:
+            headers["Sec-WebSocket-Extensions"] = self._options.deflate.offer()
         if "user-agent" not in {name.lower() for name in headers}:
             headers["User-Agent"] = "rxsocket"
         return [f"{name}: {value}" for name, value in headers.items()]
@@ -264,7 +271,6 @@ class Opening:
         key = re.search(rb"\r\nSec-WebSocket-Key: (.*)\r\n", request)
         accept = base64.b64encode(hashlib.sha1((key[1] if key else b"") + GUID).digest())  # noqa: S324 section 4.2.2
         protocol = headers.get("sec-websocket-protocol")
-        extensions = headers.get("sec-websocket-extensions")
         # Section 4.1: what a client must check of the answer, where websocket-client is lenient; items 4, 6 and 5.
         if not line.startswith("HTTP/1.1 "):
             problem = f"answers with {line!r}, which is not HTTP/1.1"
@@ -272,12 +278,23 @@ class Opening:
             problem = f"accepts with {headers.get('sec-websocket-accept')!r}, which is not for the key that it was sent"
         elif protocol is not None and protocol not in self._protocols:
             problem = f"picked the sub-protocol {protocol!r}, which was not offered"
-        elif extensions:
-            problem = f"uses the extension {extensions!r}, which was not offered"
         else:
-            return Connection(sock, show(url), protocol, headers)
+            try:
+                deflate = self._agreed(headers.get("sec-websocket-extensions"))
+            except ValueError as error:
+                problem = str(error)
+            else:
+                return Connection(sock, show(url), protocol, headers, deflate)
         sock.close()
         raise ConnectionException(f"{show(url)} {problem}")
+
+    def _agreed(self, extensions: str | None) -> Deflate | None:
+        offer = self._options.deflate
+        if not extensions:
+            return None
+        if offer is None:
+            raise ValueError(f"uses the extension {extensions!r}, which was not offered")
+        return offer.accept(extensions)
 
 
 def _redirected(url: SplitResult, headers: dict[str, str]) -> SplitResult:

@@ -9,6 +9,7 @@ from typing import TypeAlias, cast
 from urllib.parse import urlsplit
 
 from .backoff import Backoff
+from .deflate import Deflate
 from .errors import ConnectionException
 
 __all__ = ["Headers", "Options"]
@@ -32,7 +33,6 @@ class Options:
     Raises:
         TypeError: An option has a wrong type.
         ValueError: An option has a value that can't work.
-        NotImplementedError: An option has no behaviour yet.
     """
 
     headers: Headers = field(default_factory=dict[str, str], repr=False)  # these three may be secret
@@ -46,10 +46,12 @@ class Options:
     ping_interval: float | None = 20.0
     ping_timeout: float | None = 20.0
     max_size: int = 64 * MIB
+    max_fragments: int = 1_000_000
+    max_handshake: int = 1 << 16
     max_outgoing: int = 256 * MIB
     max_held: int = 8 * MIB
     max_held_messages: int = 10_000
-    compression: bool = False
+    compression: bool | Deflate = False
     reconnect: Backoff | None = None
 
     def __post_init__(self) -> None:
@@ -63,15 +65,15 @@ class Options:
         _check_proxy(self.proxy)
         for name in ("connect_timeout", "send_timeout", "close_timeout"):
             _check_seconds(name, getattr(self, name))
-        for name in ("max_size", "max_outgoing", "max_held", "max_held_messages"):
+        for name in ("max_size", "max_fragments", "max_handshake", "max_outgoing", "max_held", "max_held_messages"):
             _check_limit(name, getattr(self, name))
         for name in ("ping_interval", "ping_timeout"):
             if getattr(self, name) is not None:
                 _check_seconds(name, getattr(self, name))
         if not isinstance(self.reconnect, Backoff | None):
             raise TypeError(f"reconnect is a Backoff, or None, not {type(self.reconnect).__name__}")
-        if self.compression:
-            raise NotImplementedError("compression has no behaviour in this version: leave it at False")
+        if not isinstance(self.compression, bool | Deflate):
+            raise TypeError(f"compression is True, False or a Deflate, not {type(self.compression).__name__}")
 
     def current_headers(self) -> Mapping[str, str]:
         """Return the headers for one opening handshake.
@@ -85,6 +87,13 @@ class Options:
             return _checked_pairs("headers", self.headers())
         except Exception as error:
             raise ConnectionException(f"the function that gives the headers failed: {error!r}") from error
+
+    @property
+    def deflate(self) -> Deflate | None:
+        """The compression to offer, if any."""
+        if isinstance(self.compression, bool):
+            return Deflate() if self.compression else None
+        return self.compression
 
 
 def _checked_pairs(option: str, pairs: object) -> dict[str, str]:

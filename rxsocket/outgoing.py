@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .connection import Connection
 from .errors import ConnectionException
+from .frames import CONTROL, Frame, Payload, encode_content, encode_frame
 
 __all__ = ["Outgoing"]
 
@@ -18,23 +19,29 @@ class Outgoing:
     pong for a ping that came behind a message goes out before what answers the message, and a peer can tell that from
     what was sent before the message had arrived.
 
+    A message becomes a frame when it takes its place, since what is compressed may refer back to what is sent before
+    it. So a large one holds the lock up for as long as it takes to compress it, which is 20 ms/MiB of JSON; other
+    sessions, and the subscribers of this one, go on meanwhile.
+
     The main thread may be interrupted between any two steps, by a Ctrl-C or by a signal's handler that sends, too: a
     frame goes out once, and whole, all the same.
 
     Args:
+        connection: Where they go.
         limit: How many bytes may wait at the most, for those who can't wait for room.
 
     Attributes:
         error: Why nothing can be written any more, once that is so.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, connection: Connection, limit: int) -> None:
+        self._connection = connection
         self._limit = limit
-        self._frames: list[bytes] = []
-        self._released = 0  # how many of them, from the first on, may be written; behind them are answers
+        self._frames: list[Frame] = []
+        self._size = 0  # of the frames
         self._offset = 0  # how much of the first is gone
         self._taken: list[int] = []  # how much more is gone, and was not taken off yet
-        self._size = 0  # of those that may be written
+        self._answers: list[tuple[int, bytes]] = []
         self._answers_size = 0
         self._forgotten = 0
         self._writing = False  # whether a call of write is interrupted by this one
@@ -44,7 +51,7 @@ class Outgoing:
         return self._size + self._answers_size
 
     def __bool__(self) -> bool:
-        return bool(self._frames)
+        return bool(self._frames or self._answers)
 
     @property
     def unsent(self) -> int:
@@ -56,28 +63,38 @@ class Outgoing:
         """Whether so little waits that another frame may join at once; answers don't count, which joined last."""
         return self._size <= min(HIGH_WATER, self._limit)
 
-    def takes(self, frame: bytes) -> bool:
-        """Whether a frame may join, of who can't wait for room."""
-        return len(self) + len(frame) <= self._limit
+    def takes(self, size: int) -> bool:
+        """Whether a message of so many bytes may join, of who can't wait for room."""
+        return len(self) + size <= self._limit
 
-    def append(self, frame: bytes) -> None:
-        """Let a frame join before the answers."""
-        self._frames.insert(self._released, frame)
-        self._released += 1
-        self._size += len(frame)
+    def append(self, frame: Frame) -> None:
+        """Let a control frame join."""
+        size = len(frame)
+        self._frames += [frame]
+        self._size += size
 
-    def answer(self, frame: bytes) -> None:
-        """Let a frame join as an answer."""
-        self._frames.append(frame)
-        self._answers_size += len(frame)
+    def send(self, opcode: int, payload: Payload) -> None:
+        """Let a message, or a ping, join: by :meth:`release` what answers before it, too."""
+        self.release()
+        self.append(self._encoded(opcode, payload))
+
+    def answer(self, opcode: int, payload: Payload) -> None:
+        """Let a message, or a ping, join at the next :meth:`release`."""
+        self._answers.append((opcode, bytes(payload)))  # a copy of what may be changed until then
+        self._answers_size += len(payload)
 
     def release(self) -> None:
-        """Let the answers join the others."""
-        self._released = len(self._frames)
-        self._size += self._answers_size
+        """Let the answers join."""
+        while self._answers:
+            frame = self._encoded(*self._answers[0])
+            size = len(frame)
+            # No step from here on calls anything, so there is no moment in between in which Ctrl-C could come.
+            self._frames += [frame]
+            self._size += size
+            del self._answers[0]
         self._answers_size = 0
 
-    def write(self, connection: Connection) -> None:
+    def write(self) -> None:
         """Give the socket what it takes."""
         if self._writing:
             return  # the call that was interrupted will go on with this
@@ -85,9 +102,9 @@ class Outgoing:
         try:
             while True:
                 self._take_off()
-                if not self._released:
+                if not self._frames:
                     return
-                connection.send(self._piece(), self._taken)
+                self._connection.send(self._piece(), self._taken)
                 if not self._taken:
                     return
         except ConnectionException as error:
@@ -102,22 +119,27 @@ class Outgoing:
         """Forget what waits."""
         self._frames.clear()
         self._taken.clear()
-        self._released = self._offset = self._size = self._answers_size = 0
+        self._answers.clear()
+        self._offset = self._size = self._answers_size = 0
+
+    def _encoded(self, opcode: int, payload: Payload) -> Frame:
+        if opcode & CONTROL:
+            return encode_frame(opcode, payload)
+        return encode_content(opcode, payload, deflater=self._connection.deflater)
 
     def _take_off(self) -> None:
         if self._taken:
-            # No step calls anything before the next, so there is no moment in between in which Ctrl-C could come.
+            # Again without a call in between.
             self._offset += self._taken[0]
             self._size -= self._taken[0]
             del self._taken[0]
-        while self._released and self._offset >= len(self._frames[0]):
-            self._offset -= len(self._frames[0])
-            self._released -= 1
+        while self._frames and self._offset >= (size := len(self._frames[0])):
+            self._offset -= size
             del self._frames[0]
 
     def _piece(self) -> memoryview:
         count, size = 1, len(self._frames[0])
-        while count < self._released and size < JOINED:
+        while count < len(self._frames) and size < JOINED:
             size += len(self._frames[count])
             count += 1
         piece = self._frames[0] if count == 1 else b"".join(self._frames[:count])

@@ -25,11 +25,13 @@ from .frames import (
     MAX_REASON,
     NO_STATUS_RECEIVED,
     NORMAL_CLOSURE,
+    PING,
     Close,
+    Payload,
     Ping,
     Pong,
+    content_of,
     encode_close,
-    encode_message,
     encode_ping,
     encode_pong,
 )
@@ -181,9 +183,9 @@ class Session(Lifecycle):
             TypeError: The message is of another type.
             ValueError: The text has a lone surrogate, and so can't be UTF-8.
         """
-        frame = encode_message(message)
+        opcode, payload = content_of(message)
         with self._lock:
-            self._join(self._joinable(frame, wait=wait), frame)
+            self._join(self._joinable(len(payload), wait=wait), opcode, payload)
 
     def ping(self) -> Observable[float]:
         """Send a ping now.
@@ -206,7 +208,7 @@ class Session(Lifecycle):
             channel = self._channel
             if channel is None or not isinstance(self._state, Open):
                 self._refuse(self._refusal() or "the session is still connecting")
-            self._join(channel.outgoing, encode_ping(channel.keepalive.ping(time.monotonic(), answered)))
+            self._join(channel.outgoing, PING, channel.keepalive.ping(time.monotonic(), answered))
         return answer.pipe(guarded("ping", self._report_subscriber))
 
     def close(self, code: int = NORMAL_CLOSURE, reason: str = "") -> None:
@@ -309,8 +311,8 @@ class Session(Lifecycle):
     def _on_own_thread(self) -> bool:
         return threading.current_thread() is self._thread
 
-    def _joinable(self, frame: bytes, *, wait: bool) -> Outgoing:
-        """Return what is on its way out, once a frame may join it. Under _lock."""
+    def _joinable(self, size: int, *, wait: bool) -> Outgoing:
+        """Return what is on its way out, once a message of that size may join it. Under _lock."""
         waits_for_room = wait and not isinstance(threading.current_thread(), _SessionThread)
 
         def settled() -> bool:
@@ -327,17 +329,16 @@ class Session(Lifecycle):
         if outgoing is None or not in_time:
             problem = "still connecting" if outgoing is None else "the peer does not read"
             self._refuse(f"{problem} after send_timeout={self._options.send_timeout:g} s" if wait else problem)
-        if not waits_for_room and not outgoing.takes(frame):
+        if not waits_for_room and not outgoing.takes(size):
             self._refuse(f"over max_outgoing={self._options.max_outgoing} bytes would wait for the peer to read")
         return outgoing
 
-    def _join(self, outgoing: Outgoing, frame: bytes) -> None:
-        """Let a frame join what is on its way out, behind all that was sent before. Under _lock."""
+    def _join(self, outgoing: Outgoing, opcode: int, payload: Payload) -> None:
+        """Let a message, or a ping, join what is on its way out, behind all that was sent before. Under _lock."""
         if self._on_own_thread():
-            outgoing.answer(frame)  # what a batch of messages produces is written at its end
+            outgoing.answer(opcode, payload)  # what a batch of messages produces is written at its end
             return
-        outgoing.release()
-        outgoing.append(frame)
+        outgoing.send(opcode, payload)
         try:
             self._write()
         finally:  # also if Ctrl-C comes: what has joined goes out
@@ -411,7 +412,7 @@ class Session(Lifecycle):
         """Give the socket what it takes of what is on its way out. Under _lock."""
         channel = self._channel
         if channel is not None and channel.outgoing:
-            channel.outgoing.write(channel.connection)
+            channel.outgoing.write()
             if channel.outgoing.has_room:
                 self._changed.notify_all()
 

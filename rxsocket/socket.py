@@ -10,6 +10,7 @@ from typing import TypeAlias
 from urllib.parse import SplitResult
 
 from .backoff import Backoff
+from .deflate import Deflate
 from .errors import ConnectionException
 from .options import MIB, Headers, Options
 from .session import Session
@@ -165,10 +166,12 @@ def websocket(
     ping_interval: float | None = 20.0,
     ping_timeout: float | None = 20.0,
     max_size: int = 64 * MIB,
+    max_fragments: int = 1_000_000,
+    max_handshake: int = 1 << 16,
     max_outgoing: int = 256 * MIB,
     max_held: int = 8 * MIB,
     max_held_messages: int = 10_000,
-    compression: bool = False,
+    compression: bool | Deflate = False,
     reconnect: Backoff | None = None,
 ) -> Socket:
     """Describe a WebSocket endpoint. Nothing is connected until :meth:`Socket.connect`.
@@ -194,19 +197,26 @@ def websocket(
         ping_interval: Seconds for which nothing may come before a ping is sent; None for no pings.
         ping_timeout: Seconds for which nothing may come after that ping before the connection counts as lost; None for
             ever. With both, a peer whose system acknowledges nothing for their sum is lost, too (Linux).
-        max_size: The largest message to receive, in bytes; a larger one fails the connection with 1009.
+        max_size: The largest message to receive, in bytes when it is decompressed; a larger one fails the connection
+            with 1009, as soon as that is known.
+        max_fragments: The most frames that a message to receive may come in; more fail the connection with 1009.
+            However small they are, they take no more memory than the message; this is against one that never ends.
+        max_handshake: How many bytes a server may answer the opening handshake with, each time that it redirects.
         max_outgoing: How many bytes may wait to go out when a message is sent on the session's own thread, which
             can't wait for that; a further message raises SendException.
         max_held: How many bytes are held that arrive before anybody has subscribed, or in a pause.
         max_held_messages: How many messages are.
-        compression: Without behaviour in this version: False.
+        compression: Whether messages may be compressed (permessage-deflate, RFC 7692), if the server agrees; a
+            :class:`Deflate` says how. Not by default: a JSON text of 1 KiB becomes a third of its size, but to receive
+            it takes about five times as long as one that is not compressed, and to send it ten times; a connection
+            takes up to 80 KiB more. It is for slow networks, and large texts. Nor is it for secrets beside text that
+            others choose, who could see from the sizes what is the same in both.
         reconnect: A :class:`~rxsocket.Backoff`, by which to connect again when a connection is lost, or could not be
             made; None for not at all.
 
     Raises:
         TypeError: An argument has a wrong type.
         ValueError: An option has a value that can't work.
-        NotImplementedError: An option is given that has no behaviour in this version.
 
     Example:
         >>> socket = websocket("wss://example.org/feed", "chat.v1", headers={"X-Api-Key": "..."})
@@ -228,6 +238,8 @@ def websocket(
             ping_interval=ping_interval,
             ping_timeout=ping_timeout,
             max_size=max_size,
+            max_fragments=max_fragments,
+            max_handshake=max_handshake,
             max_outgoing=max_outgoing,
             max_held=max_held,
             max_held_messages=max_held_messages,

@@ -29,6 +29,8 @@ FLOORS = {
     "lenses": 0,
     "subjects": 0,
     "handlers": 0,
+    "deflate": 0,
+    "masking": 0,
     "waiting": 0,
     "keeper": 0,
     "keepalive": 0,
@@ -64,6 +66,8 @@ TOWERS = (
     {"lenses", "handlers", "history", "store", "resource"},
     {
         "options",
+        "deflate",
+        "masking",
         "backoff",
         "keepalive",
         "keeper",
@@ -223,8 +227,14 @@ def test_only_opening_imports_websocket_client() -> None:
     assert [name for name in SOURCES if "websocket" in foreign(name)] == ["opening"]
 
 
-def test_frames_do_no_io() -> None:
-    assert foreign("frames") & {"asyncio", "io", "select", "selectors", "socket", "ssl", "threading", "time"} == set()
+@pytest.mark.parametrize("name", ["frames", "deflate", "masking"])
+def test_frames_do_no_io(name: str) -> None:
+    assert foreign(name) & {"asyncio", "io", "select", "selectors", "socket", "ssl", "threading", "time"} == set()
+
+
+def test_only_masking_names_numpy_which_it_loads_where_that_pays() -> None:
+    found = {name for name, path in SOURCES.items() if '"numpy"' in path.read_text(encoding="utf-8")}
+    assert found == {"masking"}
 
 
 def test_the_core_imports_its_three_dependencies_and_the_standard_library_alone() -> None:

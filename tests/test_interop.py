@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from servers import BURST, DEADLINE, EchoServer, NodeServer, Seen
 
+from rxsocket.deflate import Deflate
 from rxsocket.errors import SendException
 from rxsocket.frames import Close
 from rxsocket.states import Closed, Closing, Connecting, Open
@@ -109,6 +110,53 @@ def test_a_message_of_any_length_comes_back(foreign, connect, size):
     session.send("ü" * (size // 2))
     session.send(bytes(range(256)) * (size // 256) + bytes(size % 256))
     assert data.wait(2) == ["ü" * (size // 2), bytes(range(256)) * (size // 256) + bytes(size % 256)]
+
+
+COMPRESSIONS = {
+    "by default": True,
+    "without context takeover": Deflate(server_no_context_takeover=True, client_no_context_takeover=True),
+    "in small windows": Deflate(server_max_window_bits=9, client_max_window_bits=9, min_size=1, level=9),
+    "in large windows": Deflate(client_max_window_bits=15, mem_level=9, level=1),
+    "with nothing to send that is": Deflate(client_max_window_bits=8),
+}
+
+
+@pytest.mark.parametrize("compression", COMPRESSIONS.values(), ids=COMPRESSIONS.keys())
+def test_compressed_messages_come_back_whole_and_in_order(foreign, connect, compression):
+    session = connect(f"{foreign.url}/echo", compression=compression)
+    assert "permessage-deflate" in Seen(session.opens).wait()[0].headers["sec-websocket-extensions"]
+    answers = [f"{number} is what a subscriber answers" for number in range(20)]
+    data = Seen(session.messages.data)
+    # On the session's thread, while others send: each compressed message may look back to all before it.
+    session.messages.body.subscribe(lambda text: session.send(answers[len(text)]) if len(text) < 20 else None)
+
+    def send(thread: int) -> None:
+        for number in range(20):
+            session.send("x" * number if thread == 1 else f"{thread} {number} " + "grüße, 世界 🎈 " * (number + 1) * 30)
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(send, range(4)))
+    session.send(bytes(range(256)) * 2000)
+    session.send(b"")
+    came = data.wait(4 * 20 + 20 + 2)
+    assert [text for text in came if text in answers] == answers
+    assert [text for text in came if isinstance(text, str) and not text.strip("x")] == ["x" * n for n in range(20)]
+    for thread in (0, 2, 3):
+        sent = [f"{thread} {number} " + "grüße, 世界 🎈 " * (number + 1) * 30 for number in range(20)]
+        assert [text for text in came if text in sent] == sent
+    assert [blob for blob in came if isinstance(blob, bytes)] == [bytes(range(256)) * 2000, b""]
+    session.close()
+    assert Seen(session.closes).one().was_clean
+
+
+def test_a_compressed_message_over_max_size_is_1009(foreign, connect):
+    session = connect(f"{foreign.url}/echo", compression=True, max_size=100_000)
+    data = Seen(session.messages.data)
+    session.send(bytes(100_000))
+    session.send(bytes(100_001))
+    end = Seen(session.closes).one()
+    assert (end.code, end.initiator) == (1009, "client")
+    assert data.items == [bytes(100_000)]
 
 
 def test_a_ping_is_answered_with_what_it_has(foreign, connect):

@@ -21,7 +21,7 @@ from openings import assert_ended, connected, opening
 from peers import DEADLINE, LOOPBACK, Peer, Server, SocksServer, echo_server, http_proxy, switching
 
 from rxsocket.errors import CertificateException, ConnectionException, HandshakeException
-from rxsocket.opening import MAX_HANDSHAKE, MAX_REDIRECTS, Opening
+from rxsocket.opening import MAX_REDIRECTS, Opening
 from rxsocket.options import Options
 from rxsocket.socket import websocket as describe
 from rxsocket.urls import check_url
@@ -121,12 +121,13 @@ def test_a_refused_handshake_may_have_no_body(word):
 
 
 def test_the_body_of_a_refused_handshake_is_read_up_to_the_limit_of_the_handshake():
+    limit = Options().max_handshake
     body = b"x" * (1 << 20)
     with Server(saying(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 1000000000000\r\n\r\n" + body)) as server:
         error = refused(server.url)
     assert isinstance(error, HandshakeException)
     assert error.status == 403
-    assert 1000 < len(error.body) <= MAX_HANDSHAKE + 16384
+    assert 1000 < len(error.body) <= limit + 16384
     assert body.startswith(error.body)
 
 
@@ -312,21 +313,23 @@ def test_an_unknown_host_is_named():
     assert "could not be found" in str(error)
 
 
-def test_a_header_that_never_ends_is_refused_at_the_limit():
-    with Server(saying(b"HTTP/1.1 101 Switching Protocols\r\nX-Long: " + b"a" * (2 * MAX_HANDSHAKE))) as server:
-        error = refused(server.url)
+@pytest.mark.parametrize("limit", [1000, 1 << 16, 1 << 18])
+def test_a_header_that_never_ends_is_refused_at_the_limit(limit):
+    with Server(saying(b"HTTP/1.1 101 Switching Protocols\r\nX-Long: " + b"a" * (limit + 1000))) as server:
+        error = refused(server.url, max_handshake=limit)
     assert type(error) is ConnectionException
-    assert str(MAX_HANDSHAKE) in str(error)
+    assert f"max_handshake={limit}" in str(error)
 
 
-def test_a_long_answer_under_the_limit_is_read():
-    long = "a" * (MAX_HANDSHAKE - 1000)
+@pytest.mark.parametrize("limit", [1000, 1 << 16, 1 << 18])
+def test_a_long_answer_under_the_limit_is_read(limit):
+    long = "a" * (limit - 500)
 
     def script(peer: Peer) -> None:
         peer.accept(f"X-Long: {long}")
         peer.await_word()
 
-    with Server(script) as server, connected(server.url) as connection:
+    with Server(script) as server, connected(server.url, max_handshake=limit) as connection:
         assert connection.headers["x-long"] == long
 
 

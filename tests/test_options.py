@@ -12,14 +12,15 @@ from typing import Any
 import pytest
 
 from rxsocket.backoff import Backoff
+from rxsocket.deflate import Deflate
 from rxsocket.errors import ConnectionException
 from rxsocket.options import MIB, Options
 from rxsocket.socket import websocket
 
 SECONDS = ("connect_timeout", "send_timeout", "close_timeout")
-LIMITS = ("max_size", "max_outgoing", "max_held", "max_held_messages")
+LIMITS = ("max_size", "max_fragments", "max_handshake", "max_outgoing", "max_held", "max_held_messages")
 PAIRS = ("headers", "cookies")
-WITHOUT_BEHAVIOUR = ("ping_interval", "ping_timeout", "compression", "reconnect")
+WITHOUT_BEHAVIOUR = ("ping_interval", "ping_timeout", "reconnect")
 
 
 def made(option: str, value: object) -> Options:
@@ -40,12 +41,13 @@ def test_without_arguments_the_options_are_the_defaults() -> None:
     assert (options.origin, options.ssl, options.proxy) == (None, None, None)
     assert (options.connect_timeout, options.send_timeout, options.close_timeout) == (10.0, 30.0, 5.0)
     assert (options.max_size, options.max_outgoing) == (64 * MIB, 256 * MIB)
+    assert (options.max_fragments, options.max_handshake) == (1_000_000, 65_536)
     assert (options.max_held, options.max_held_messages) == (8 * MIB, 10_000)
 
 
 def test_every_option_is_tested_here() -> None:
     names = {field.name for field in dataclasses.fields(Options)}
-    assert names == {*SECONDS, *LIMITS, *PAIRS, *WITHOUT_BEHAVIOUR, "origin", "ssl", "proxy"}
+    assert names == {*SECONDS, *LIMITS, *PAIRS, *WITHOUT_BEHAVIOUR, "origin", "ssl", "proxy", "compression"}
 
 
 def test_websocket_has_the_same_options_with_the_same_defaults() -> None:
@@ -288,22 +290,24 @@ def test_a_limit_passes(option: str, value: int) -> None:
     assert getattr(made(option, value), option) == value
 
 
-# --- what has no behaviour yet
+# --- compression
 
 
 @pytest.mark.parametrize(
-    ("option", "value"),
-    [
-        ("compression", True),
-        ("compression", "deflate"),
-    ],
+    ("compression", "offered"),
+    [(False, None), (True, Deflate()), (Deflate(level=1), Deflate(level=1))],
 )
-def test_an_option_without_behaviour_yet_is_refused_by_its_name(option: str, value: object) -> None:
-    assert option in refused(option, value, NotImplementedError)
+def test_compression_is_off_or_on_or_says_how(compression: bool | Deflate, offered: Deflate | None) -> None:  # noqa: FBT001
+    assert Options().deflate is None
+    assert Options(compression=compression).deflate == offered
 
 
-def test_an_option_without_behaviour_yet_may_be_left_as_it_is() -> None:
-    assert Options(compression=False) == Options()
+@pytest.mark.parametrize("value", [None, 0, 1, "deflate", {"level": 1}, Deflate])
+def test_any_other_compression_is_a_type_error(value: object) -> None:
+    assert "compression" in refused("compression", value, TypeError)
+
+
+# --- what has no behaviour yet
 
 
 @pytest.mark.parametrize("option", ["ping_interval", "ping_timeout"])

@@ -1408,6 +1408,7 @@ def test_a_peer_that_goes_while_closing_is_1006_that_the_client_began(play, conn
         (encode_frame(0x8, b"\x03\xe8\xff", masked=False), 1007, "not UTF-8"),
         (encode_message(bytes(1001), masked=False), 1009, "max_size is 1000"),
         (b"\x82\x7f\x00\x00\x00\xff\x00\x00\x00\x00", 1009, "max_size is 1000"),
+        (b"\x02\x00" + b"\x00\x00" * 50, 1009, "max_fragments=50"),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", 1002, "reserved"),
     ],
 )
@@ -1420,7 +1421,7 @@ def test_a_peer_that_breaks_the_protocol_gets_a_close_frame_with_the_code_for_it
 
     found: queue.SimpleQueue[list[object]] = queue.SimpleQueue()
     subscribed = threading.Event()
-    session = connect(play(script), max_size=1000)
+    session = connect(play(script), max_size=1000, max_fragments=50)
     errors, bodies = Seen(session.errors), Seen(session.messages.body)
     subscribed.set()
     end = close_event(session)

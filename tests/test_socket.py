@@ -18,6 +18,7 @@ import pytest
 from peers import DEADLINE, Peer, Server
 
 from rxsocket.backoff import Backoff
+from rxsocket.deflate import Deflate
 from rxsocket.errors import ConnectionException, RxSocketException
 from rxsocket.options import Options
 from rxsocket.session import Session
@@ -288,26 +289,25 @@ def test_every_option_is_passed_on():
         "close_timeout": 3.5,
         "max_size": 11,
         "max_outgoing": 12,
+        "max_fragments": 15,
+        "max_handshake": 16,
         "max_held": 13,
         "max_held_messages": 14,
         "ping_interval": 4.5,
         "ping_timeout": 5.5,
         "reconnect": Backoff(),
+        "compression": True,
     }
-    refused = {"compression": True}
     options = {field.name for field in dataclasses.fields(Options)}
     parameters = {
         name
         for name, parameter in inspect.signature(websocket).parameters.items()
         if parameter.kind is parameter.KEYWORD_ONLY
     }
-    assert parameters == options == {*values, *refused}
+    assert parameters == options == {*values}
     assert websocket("ws://host", **values) == Socket("ws://host", (), Options(**values))
     for name, value in values.items():
         assert websocket("ws://host", **{name: value}) != websocket("ws://host")
-    for name, value in refused.items():
-        with pytest.raises(NotImplementedError, match=name):
-            websocket("ws://host", **{name: value})
 
 
 def test_the_defaults_are_those_of_the_options():
@@ -508,6 +508,38 @@ def test_an_extension_that_was_not_offered_is_refused():
         assert "sec-websocket-extensions" not in server.requests[0].headers
     assert isinstance(event.cause, ConnectionException)
     assert "extension 'permessage-deflate'" in event.reason
+
+
+@pytest.mark.parametrize("compression", [True, Deflate(client_max_window_bits=10)])
+def test_compression_is_offered_and_may_be_declined(compression):
+    with Server(accept) as server, opened(websocket(server.url, compression=compression)):
+        deflate = Deflate() if compression is True else compression
+        assert server.requests[0].headers["sec-websocket-extensions"] == deflate.offer()
+
+
+@pytest.mark.parametrize(
+    ("answer", "problem"),
+    [
+        ("permessage-deflate; server_max_window_bits=16", "server_max_window_bits=16"),
+        ("permessage-deflate; client_max_window_bits=15", "client_max_window_bits=15"),
+        ("permessage-deflate; level=9", "'level'"),
+        ("permessage-deflate, permessage-deflate", "only one was offered"),
+        ("x-zip", "'x-zip'"),
+    ],
+)
+def test_an_answer_that_does_not_fit_the_offered_compression_is_refused(answer, problem):
+    with Server(accepting(f"Sec-WebSocket-Extensions: {answer}")) as server:
+        event = end(websocket(server.url, compression=True))
+    assert isinstance(event.cause, ConnectionException)
+    assert server.url in event.reason
+    assert problem in event.reason
+    assert (event.code, event.initiator) == (1006, "network")
+
+
+def test_an_extension_in_two_headers_is_refused():
+    fields = ("Sec-WebSocket-Extensions: permessage-deflate",) * 2
+    with Server(accepting(*fields)) as server:
+        assert "only one was offered" in end(websocket(server.url, compression=True)).reason
 
 
 # --- hosts and paths

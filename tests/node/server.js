@@ -11,6 +11,7 @@ const server = new WebSocketServer({
   host: "127.0.0.1",
   port: 0,
   maxPayload: 1 << 30,
+  perMessageDeflate: { threshold: 0 }, // for clients that offer it
   handleProtocols: (names) => OFFERED.find((name) => names.has(name)) ?? false,
 });
 
