@@ -20,9 +20,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import math
 import re
+import signal
 import socket
 import ssl
+import struct
 import sys
 import tempfile
 import threading
@@ -41,7 +44,7 @@ BACKLOG = 4096
 BLOCK = 1 << 17  # bytes that a flood sends in one call, at least
 READ = 1 << 18
 SEND_BUFFER = 1 << 18  # bytes; what is in it when a flood ends, a slow client still has to take
-PATIENCE = 60.0  # seconds for a client to read or to end
+PATIENCE = 60  # seconds for a client to read or to end
 WINDOW_BITS = 12  # the least that any client asks for
 GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, section 1.3
 
@@ -166,24 +169,28 @@ class Conversation:
         if in_flight:
             self._sock.sendall(b"".join((frames * (in_flight // len(frames) + 1))[:in_flight]))
         self.sent = in_flight
-        end = None if self._plan.seconds is None else time.perf_counter() + self._plan.seconds
-        while end is None or time.perf_counter() < end:
+        end = math.inf if self._plan.seconds is None else time.perf_counter() + self._plan.seconds
+        while True:
             data = self._read()
             position = 0
             answer: list[bytes] = []
+            answering = time.perf_counter() < end
             for run in runs(data):
                 if run.opcode == CLOSE:
                     return
                 position = run.start + run.count * run.size
                 complete = (self.received + run.count) // burst - self.received // burst
                 self.received += run.count
-                self.sent += complete
-                last = run._replace(start=position - complete * run.size, count=complete)
-                answer.append(unmasked(data, last))
+                if answering:
+                    answer.append(unmasked(data, run, complete))
+                    self.sent += complete
             self._rest = data[position:]
-            self._sock.sendall(b"".join(answer))
-        self._close()
-        self._sink()
+            if answering:
+                self._sock.sendall(b"".join(answer))
+            elif self.received == self.sent * burst:  # nothing of the client's is on its way any more
+                self._close()
+                self._sink()
+                return
 
     def _read(self) -> bytes:
         piece = self._sock.recv(READ)
@@ -236,7 +243,9 @@ class Server:
 
     def _serve(self, sock: socket.socket, context: ssl.SSLContext | None) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.settimeout(PATIENCE)
+        # Not settimeout(), with which Python asks the system before each call whether there is something.
+        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            sock.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", PATIENCE, 0))
         conversation: Conversation | None = None
         error: OSError | None = None
         try:
@@ -265,7 +274,8 @@ class Server:
 
 
 def main() -> None:
-    """Serve until the standard input ends."""
+    """Serve until the standard input ends, or a SIGTERM comes."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # so that the folder goes, too
     with tempfile.TemporaryDirectory() as folder:
         authority, context = make_authority(Path(folder), HOST)
         server = Server(context)

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
-__all__ = ["BINARY", "CLOSE", "TEXT", "Run", "close_frame", "deflated", "frame", "runs", "unmasked"]
+__all__ = ["BINARY", "CLOSE", "TEXT", "Run", "close_frame", "deflated", "frame", "frame_size", "runs", "unmasked"]
 
 TEXT: Final = 0x1
 BINARY: Final = 0x2
@@ -14,6 +14,7 @@ CLOSE: Final = 0x8
 FIN: Final = 0x80
 COMPRESSED: Final = 0x40  # RFC 7692, section 6: RSV1
 OPCODE: Final = 0x0F
+MASKED: Final = 0x80
 KEY: Final = 4  # bytes of a masking key
 
 try:
@@ -37,9 +38,12 @@ class Run(NamedTuple):
         return self.first & OPCODE
 
 
-def frame(opcode: int, payload: bytes, *, compressed: bool = False) -> bytes:
-    """Return a server's frame, which is not masked."""
-    return _header(FIN | (COMPRESSED if compressed else 0) | opcode, len(payload)) + payload
+def frame(opcode: int, payload: bytes, *, compressed: bool = False, masked: bool = False) -> bytes:
+    """Return a frame: a server's, which is not masked, or a client's, whose key of zeros leaves the payload alone."""
+    header = _header(FIN | (COMPRESSED if compressed else 0) | opcode, len(payload))
+    if masked:
+        return bytes((header[0], header[1] | MASKED)) + header[2:] + bytes(KEY) + payload
+    return header + payload
 
 
 def _header(first: int, length: int) -> bytes:
@@ -50,9 +54,9 @@ def _header(first: int, length: int) -> bytes:
     return bytes((first, 127)) + length.to_bytes(8, "big")
 
 
-def close_frame() -> bytes:
+def close_frame(*, masked: bool = False) -> bytes:
     """Return a close frame that says 1000."""
-    return frame(CLOSE, (1000).to_bytes(2, "big"))
+    return frame(CLOSE, (1000).to_bytes(2, "big"), masked=masked)
 
 
 def deflated(payloads: Iterable[bytes], window_bits: int) -> list[bytes]:
@@ -77,7 +81,7 @@ def runs(data: bytes) -> Iterator[Run]:
         count = (end - position) // size
         if not count:
             return
-        for offset in range(header):
+        for offset in range(header) if count > 1 else ():
             same = data[position + offset : position + count * size : size]
             count = len(same) - len(same.lstrip(same[:1]))
         yield Run(data[position], position, header, size, count)
@@ -94,16 +98,17 @@ def frame_size(data: bytes, position: int) -> tuple[int, int]:
     return header, header + KEY + length
 
 
-def unmasked(data: bytes, run: Run) -> bytes:
-    """Return a server's frames with what a run of a client's says, compressed or not as it is."""
+def unmasked(data: bytes, run: Run, count: int) -> bytes:
+    """Return a server's frames with what the last of a run of a client's say, compressed or not as it is."""
     header = _header(run.first, run.size - run.header - KEY)
-    if unmask_rows is not None and run.count > 1:
-        return unmask_rows(data, run.start, run.count, run.size, header)
+    stop = run.start + run.count * run.size
+    start = stop - count * run.size
+    if unmask_rows is not None and count > 1:
+        return unmask_rows(data, start, count, run.size, header)
     frames: list[bytes] = []
-    for start in range(run.start, run.start + run.count * run.size, run.size):
-        payload = start + run.header + KEY
-        key = data[payload - KEY : payload]
-        frames += (header, _unmask(data[payload : start + run.size], key))
+    for position in range(start, stop, run.size):
+        payload = position + run.header + KEY
+        frames += (header, _unmask(data[payload : position + run.size], data[payload - KEY : payload]))
     return b"".join(frames)
 
 

@@ -34,3 +34,7 @@ class Client(Protocol):
 
         They are kept open until the crowd is complete, and closed after ``crowd.measure()``.
         """
+
+    @staticmethod
+    def synchronize(task: Task, stint: Stint) -> None:
+        """Change a store for each message that the stint gives, until another has it, through a hub. rxsocket's alone."""

@@ -83,19 +83,21 @@ class Clock:
             self._start = time.perf_counter(), time.process_time()
 
     def stop(self) -> None:
-        """Say how long it was since the start."""
+        """Stop; again, it does nothing."""
         if self._start is None:
             raise ConnectionError("the client never opened its connection")
+        if self.seconds:
+            return
         self.seconds = time.perf_counter() - self._start[0]
         self.cpu = time.process_time() - self._start[1]
 
     def figures(self, messages: int) -> dict[str, float]:
-        """Return what is known of that many messages."""
+        """Return what is known of that many messages: the CPU time is in µs for each."""
         return {
             "messages": messages,
             "seconds": self.seconds,
             "rate": messages / self.seconds,
-            "cpu": self.cpu,
+            "cpu": self.cpu / messages * 1e6,
         }
 
 
@@ -105,11 +107,12 @@ class Feed:
     Args:
         task: Says which operators there are, and whether a function is fed through a Subject of reactivex.
         consume: The function at the end.
-        opened: Is to be called when the connection is open.
+        clock: Runs from ``opened`` to ``closed``, or to the client's end.
     """
 
-    def __init__(self, task: Task, consume: Consume, opened: Callable[[], None]) -> None:
-        self.opened = opened
+    def __init__(self, task: Task, consume: Consume, clock: Clock) -> None:
+        self.opened = clock.start
+        self.closed = clock.stop
         self._task = task
         self._consume = consume
 
@@ -267,14 +270,14 @@ def peak_rss() -> int:
 
 def _receive(client: Client, task: Task) -> dict[str, float]:
     clock, counter = Clock(), Counter()
-    client.receive(task, Feed(task, counter.take, clock.start))
+    client.receive(task, Feed(task, counter.take, clock))
     clock.stop()
     return {**clock.figures(counter.count), "received": counter.count}
 
 
 def _answer(client: Client, task: Task) -> dict[str, float]:
     clock, counter = Clock(), Counter()
-    client.answer(task, Feed(task, counter.take, clock.start))
+    client.answer(task, Feed(task, counter.take, clock))
     clock.stop()
     return {**clock.figures(counter.count * task.burst), "received": counter.count}
 
@@ -283,7 +286,7 @@ def _round_trip(client: Client, task: Task) -> dict[str, float]:
     clock = Clock()
     times: list[int] = []
     now, append = time.perf_counter_ns, times.append
-    client.answer(task, Feed(task, lambda _: append(now()), clock.start))
+    client.answer(task, Feed(task, lambda _: append(now()), clock))
     clock.stop()
     trips = sorted(later - earlier for earlier, later in itertools.pairwise(times[WARM_UP:]))
     return {
@@ -311,6 +314,14 @@ def _connect(client: Client, task: Task) -> dict[str, float]:
     return clock.figures(stint.sent)
 
 
+def _synchronize(client: Client, task: Task) -> dict[str, float]:
+    clock = Clock()
+    stint = Stint(clock, task.seconds, [None] * task.burst)
+    client.synchronize(task, stint)
+    clock.stop()
+    return clock.figures(stint.sent)
+
+
 def _gather(client: Client, task: Task) -> dict[str, float]:
     client.gather(task, Crowd(1))  # what the first session loads once, the others do not cost
     gc.collect()
@@ -328,5 +339,6 @@ MEASURES: dict[str, Callable[[Client, Task], dict[str, float]]] = {
     "send": _send,
     "connect": _connect,
     "gather": _gather,
+    "synchronize": _synchronize,
 }
 """What a client's process does for each kind of row, and the figures that come of it."""

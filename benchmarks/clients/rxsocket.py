@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
 from typing import Any
 
+import msgspec
 from reactivex import Observable
 from reactivex import operators as ops
 
-from rxsocket import Session, Socket, websocket
+from rxsocket import Resource, RootStore, Session, Socket, websocket
 
-from .measures import Crowd, Feed, Stint, Task
+from .measures import PATIENCE, Crowd, Feed, Stint, Task
 
 
 def _socket(task: Task) -> Socket:
@@ -72,3 +75,39 @@ def gather(task: Task, crowd: Crowd) -> None:
     crowd.wait()
     for session in sessions:
         session.close()
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """What the synchronized stores hold."""
+
+    number: int = 0
+    sensor: str = "temperature"
+    value: float = 21.5
+    id: str = "7"
+
+
+def synchronize(task: Task, stint: Stint) -> None:
+    resource = Resource(Reading, id=lambda reading: reading.id, empty=Reading())
+    here, there = RootStore(resource.empty), RootStore(resource.empty)
+    syncs = [store.sync_with(_socket(task), resource) for store in (here, there)]
+    for sync in syncs:
+        sync.status.pipe(ops.first(lambda status: status == "synchronized")).run()
+    arrived = threading.Event()
+    numbers = itertools.count(1)
+    last = 0
+
+    def look(reading: Reading) -> None:
+        if reading.number == last:
+            arrived.set()
+
+    there.data.subscribe(look)
+    for turn in stint.turns():
+        arrived.clear()
+        readings = [Reading(number) for number in itertools.islice(numbers, len(turn))]
+        last = readings[-1].number
+        for reading in readings:
+            here.update(reading)
+        if not arrived.wait(PATIENCE):
+            raise TimeoutError(f"the other store stands at {there.current.number}, not {last}")
+    for sync in syncs:
+        sync.dispose()
