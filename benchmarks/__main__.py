@@ -69,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description="Measure rxsocket side by side with its peers, in turn and repeated. The figures are medians, and a "
+        description="Measure rxsocket side by side with its peers, in turn and repeated. The figures are medians; a "
         "ratio is the median of rxsocket's figure over the peer's, of the same round.",
         epilog="Needs the extra: pip install -e '.[benchmark]'; and Node with npm for RxJS. What is not installed is "
         "left out. The short form needs the extra test alone.",
@@ -116,9 +116,7 @@ def _names(text: str) -> tuple[str, ...]:
 def _chosen(row: Row, wanted: Sequence[str]) -> list[str]:
     """Return the peers of a row that are to be measured."""
     return [
-        peer
-        for peer in row.peers
-        if not wanted or peer == OURS or peer in wanted or peer.partition("+")[0] in wanted
+        peer for peer in row.peers if not wanted or peer == OURS or peer in wanted or peer.partition("+")[0] in wanted
     ]
 
 
@@ -142,7 +140,7 @@ def _versions() -> dict[str, str]:
             continue
     node = shutil.which("node")
     if node is not None:
-        done = subprocess.run([node, "--version"], capture_output=True, text=True, check=False)  # noqa: S603 as it is named
+        done = subprocess.run([node, "--version"], capture_output=True, text=True, check=False)
         found["Node"] = done.stdout.strip()
     return found
 

@@ -1,8 +1,9 @@
 """The tables."""
+# ruff: noqa: RUF001 a ratio is written with a multiplication sign
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from .peers import OURS, PEERS
 from .results import Measured, Results, holds, middle, ratio
@@ -12,32 +13,38 @@ __all__ = ["reached", "show", "table"]
 
 LABELS = {"dependencies": "reactivex, websocket-client, msgspec"}
 LABEL_WIDTH = 42
-STEPS = ((1e6, "M"), (1e3, "k"))
+CELL_WIDTH = 16
 
 
 def show(number: float) -> str:
-    """Return a number with three digits that count: 2.35 M, 84.1 k, 0.512."""
-    for step, letter in STEPS:
-        if abs(number) >= step:
-            return f"{number / step:.3g} {letter}" if abs(number) < 999.5 * step else f"{number / step:.0f} {letter}"
-    return f"{number:.3g}"
+    """Return a number with the digits that count: 2.35 M, 84.1 k, 2,750, 0.51."""
+    if abs(number) >= 1e6:  # noqa: PLR2004
+        return f"{number / 1e6:.3g} M"
+    if abs(number) >= 1e4:  # noqa: PLR2004
+        return f"{number / 1e3:.3g} k"
+    return f"{number:,.0f}" if abs(number) >= 100 else f"{number:.3g}"  # noqa: PLR2004
 
 
 def table(row: Row, measured: Measured) -> Iterator[str]:
     """Give the lines of a row's table: who, what, the ratio of rxsocket to it, and the bar if there is one."""
+    metrics = [metric for metric in row.metrics if any(metric.name in rounds[0] for rounds in measured.rounds.values())]
     yield f"{row.title}  [{row.name}]"
-    first = row.metrics[0]
+    yield _line("", [metric.unit for metric in metrics], "rxsocket is")
     for peer in row.peers:
         label = LABELS.get(peer) or PEERS[peer].label
         rounds = measured.rounds.get(peer)
         if rounds:
-            shown = [metric for metric in row.metrics if metric.name in rounds[0]]
-            figures = ", ".join(f"{show(middle(rounds, metric))} {metric.unit}" for metric in shown)
+            figures = [show(middle(rounds, metric)) if metric.name in rounds[0] else "" for metric in metrics]
+            against = "" if peer == OURS else _ratio(measured, peer, row.metrics[0])
             bars = [bar for bar in row.bars if (bar.peer or OURS) == peer]
-            against = "" if peer == OURS else _ratio(measured, peer, first)
-            yield f"  {label:{LABEL_WIDTH}}{figures:32}{against:>8}  {_bars(bars, measured)}".rstrip()
+            yield _line(label, figures, against, _bars(bars, measured))
         elif peer in measured.missing:
-            yield f"  {label:{LABEL_WIDTH}}{measured.missing[peer]}"
+            yield f"  {label:{LABEL_WIDTH}}  {measured.missing[peer]}"
+
+
+def _line(label: str, cells: Iterable[str], against: str, note: str = "") -> str:
+    figures = "".join(f"{cell:>{CELL_WIDTH}}" for cell in cells)
+    return f"  {label:{LABEL_WIDTH}}{figures}{against:>{CELL_WIDTH}}  {note}".rstrip()
 
 
 def _ratio(measured: Measured, peer: str, metric: Metric) -> str:
@@ -57,8 +64,6 @@ def _bars(bars: list[Bar], measured: Measured) -> str:
 
 def reached(rows: list[Row], results: Results) -> str:
     """Return how many bars are reached, in a line."""
-    verdicts = [
-        holds(bar, results.rows[row.name]) for row in rows if row.name in results.rows for bar in row.bars
-    ]
+    verdicts = [holds(bar, results.rows[row.name]) for row in rows if row.name in results.rows for bar in row.bars]
     passed, short = verdicts.count(True), verdicts.count(False)
     return f"Bars: {passed} pass, {short} short, {verdicts.count(None)} not measured."

@@ -86,14 +86,14 @@ class Row(NamedTuple):
 _OF_THE_SERVER = {"size", "text", "json", "deflate", "in_flight", "burst"}
 
 RATE = Metric("rate", "messages/s")
-CPU = Metric("cpu", "µs CPU each", lower=True)
-P50 = Metric("p50", "µs p50", lower=True)
-P99 = Metric("p99", "µs p99", lower=True)
+CPU = Metric("cpu", "CPU, µs each", lower=True)
+P50 = Metric("p50", "p50, µs", lower=True)
+P99 = Metric("p99", "p99, µs", lower=True)
 CONNECTIONS = Metric("rate", "connections/s")
-RSS = Metric("rss", "kB RSS each", lower=True)
-PSS = Metric("pss", "kB PSS each", lower=True)
-PRIVATE = Metric("private", "kB private each", lower=True)
-SECONDS = Metric("seconds", "s until all are served", lower=True)
+RSS = Metric("rss", "RSS, kB each", lower=True)
+PSS = Metric("pss", "PSS, kB each", lower=True)
+PRIVATE = Metric("private", "private, kB each", lower=True)
+SECONDS = Metric("seconds", "all served, s", lower=True)
 FAILURES = Metric("failures", "failures", lower=True)
 UPDATES = Metric("rate", "updates/s")
 IMPORT = Metric("milliseconds", "ms", lower=True)
@@ -267,7 +267,14 @@ _TABLE = (
         (Bar(100, None, RSS), Bar(0, None, FAILURES)),
         {"sessions": 1000},
     ),
-    Row("store", "changes of a store that reach another, through a hub", "synchronize", (OURS,), (UPDATES, CPU), options={"burst": 100}),
+    Row(
+        "store",
+        "changes of a store that reach another, through a hub",
+        "synchronize",
+        (OURS,),
+        (UPDATES, CPU),
+        options={"burst": 100},
+    ),
     Row(
         "import",
         "import (in a new interpreter)",

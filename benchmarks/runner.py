@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -42,7 +42,7 @@ class Service:
     """A server in a process of its own, which says in its first line where it is, and ends with its standard input."""
 
     def __init__(self, *command: str) -> None:
-        self._process = subprocess.Popen(  # noqa: S603 our own command
+        self._process = subprocess.Popen(
             [sys.executable, "-m", *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
         )
         self.lines: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -131,7 +131,7 @@ class Runner:
 
 
 @contextmanager
-def running(*command: str) -> Iterator[Service]:
+def running(*command: str) -> Generator[Service]:
     """Run a server, ``python -m`` what is given, for a block."""
     service = Service(*command)
     try:
@@ -150,9 +150,7 @@ def _import(modules: Sequence[str]) -> Figures:
 
 def _run(*command: str) -> Figures:
     try:
-        done = subprocess.run(  # noqa: S603 our own command
-            command, capture_output=True, text=True, timeout=DEADLINE, check=True, cwd=ROOT
-        )
+        done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE, check=True, cwd=ROOT)
     except subprocess.TimeoutExpired as error:
         raise Unmeasured(f"not done after {DEADLINE:g} s") from error
     except subprocess.CalledProcessError as error:
@@ -169,7 +167,7 @@ def _node() -> tuple[str, str]:
     if node is None or npm is None:
         raise Unmeasured("not installed: Node and npm, https://nodejs.org")
     command = [npm, "install", "--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error"]
-    done = subprocess.run(command, cwd=NODE, capture_output=True, text=True, timeout=DEADLINE, check=False)  # noqa: S603 fixed
+    done = subprocess.run(command, cwd=NODE, capture_output=True, text=True, timeout=DEADLINE, check=False)
     if done.returncode:
         raise Unmeasured(f"npm could not install it: {done.stderr.strip()}")
     return node, str(NODE / "client.js")

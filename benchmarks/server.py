@@ -43,6 +43,7 @@ HOST = "127.0.0.1"
 BACKLOG = 4096
 BLOCK = 1 << 17  # bytes that a flood sends in one call, at least
 READ = 1 << 18
+LONGEST_HEADER = 14
 SEND_BUFFER = 1 << 18  # bytes; what is in it when a flood ends, a slow client still has to take
 PATIENCE = 60  # seconds for a client to read or to end
 WINDOW_BITS = 12  # the least that any client asks for
@@ -127,8 +128,12 @@ class Handshake(NamedTuple):
             raise ConnectionError("the client offers no compression, and its URL asks for it")
         # An echo gives back what the client compressed, so both windows have to be the same (RFC 7692, section 7.1.2).
         asked = re.search(r"server_max_window_bits=(\d+)", offer)
-        bits = f"; server_max_window_bits={asked[1]}" if asked else ""
-        return f"permessage-deflate{bits}{bits.replace('server', 'client') if 'client_max_window_bits' in offer else ''}"
+        answer = ["permessage-deflate"]
+        if asked:
+            answer.append(f"server_max_window_bits={asked[1]}")
+            if "client_max_window_bits" in offer:
+                answer.append(f"client_max_window_bits={asked[1]}")
+        return "; ".join(answer)
 
 
 class Conversation:
@@ -138,6 +143,7 @@ class Conversation:
         self._sock = sock
         self._plan = plan
         self._rest = b""  # a frame that is not complete
+        self._buffer = bytearray(READ if plan.size > READ else 0)  # for what is only counted
         self._closing = False  # whether a close frame is sent
         self.sent = 0
         self.received = 0
@@ -178,9 +184,9 @@ class Conversation:
             for run in runs(data):
                 if run.opcode == CLOSE:
                     return
-                position = run.start + run.count * run.size
-                complete = (self.received + run.count) // burst - self.received // burst
-                self.received += run.count
+                position = run.stop
+                complete = (self.received + run.frames) // burst - self.received // burst
+                self.received += run.frames
                 if answering:
                     answer.append(unmasked(data, run, complete))
                     self.sent += complete
@@ -206,22 +212,21 @@ class Conversation:
             for run in runs(self._rest):
                 if run.opcode == CLOSE:
                     return
-                self.received += run.count
-                position = run.start + run.count * run.size
+                self.received += run.frames
+                position = run.stop
             self._rest = self._rest[position:]
-            if len(self._rest) > READ:
-                self._skip(frame_size(self._rest, 0)[1] - len(self._rest))
+            if len(self._rest) >= LONGEST_HEADER and (size := frame_size(self._rest, 0)[1]) > READ:
+                self._skip(size - len(self._rest))
                 self.received += 1
                 self._rest = b""
             self._read()
 
     def _skip(self, missing: int) -> None:
-        with memoryview(bytearray(READ)) as buffer:
-            while missing:
-                taken = self._sock.recv_into(buffer, min(missing, READ))
-                if not taken:
-                    raise ConnectionError("the client hung up within a message")
-                missing -= taken
+        while missing:
+            taken = self._sock.recv_into(self._buffer, min(missing, READ))
+            if not taken:
+                raise ConnectionError("the client hung up within a message")
+            missing -= taken
 
 
 class Server:
@@ -273,9 +278,13 @@ class Server:
             print(json.dumps(line), flush=True)
 
 
+def _leave(_number: int, _frame: object) -> None:
+    sys.exit()
+
+
 def main() -> None:
     """Serve until the standard input ends, or a SIGTERM comes."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # so that the folder goes, too
+    signal.signal(signal.SIGTERM, _leave)  # so that the folder goes, too
     with tempfile.TemporaryDirectory() as folder:
         authority, context = make_authority(Path(folder), HOST)
         server = Server(context)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator
+from importlib.util import find_spec
 from typing import Final, NamedTuple
 
 __all__ = ["BINARY", "CLOSE", "TEXT", "Run", "close_frame", "deflated", "frame", "frame_size", "runs", "unmasked"]
@@ -17,10 +18,7 @@ OPCODE: Final = 0x0F
 MASKED: Final = 0x80
 KEY: Final = 4  # bytes of a masking key
 
-try:
-    from .bulk import unmask_rows
-except ImportError:  # no numpy: one frame after the other
-    unmask_rows = None
+HAS_NUMPY = find_spec("numpy") is not None
 
 
 class Run(NamedTuple):
@@ -30,12 +28,17 @@ class Run(NamedTuple):
     start: int  # where the first of them begins
     header: int  # bytes before the masking key
     size: int  # bytes of each, with header and key
-    count: int
+    frames: int  # how many there are
 
     @property
     def opcode(self) -> int:
         """Section 11.8's."""
         return self.first & OPCODE
+
+    @property
+    def stop(self) -> int:
+        """Where the last of them ends."""
+        return self.start + self.frames * self.size
 
 
 def frame(opcode: int, payload: bytes, *, compressed: bool = False, masked: bool = False) -> bytes:
@@ -101,12 +104,13 @@ def frame_size(data: bytes, position: int) -> tuple[int, int]:
 def unmasked(data: bytes, run: Run, count: int) -> bytes:
     """Return a server's frames with what the last of a run of a client's say, compressed or not as it is."""
     header = _header(run.first, run.size - run.header - KEY)
-    stop = run.start + run.count * run.size
-    start = stop - count * run.size
-    if unmask_rows is not None and count > 1:
+    start = run.stop - count * run.size
+    if HAS_NUMPY and count > 1:
+        from .bulk import unmask_rows  # noqa: PLC0415 it needs numpy
+
         return unmask_rows(data, start, count, run.size, header)
     frames: list[bytes] = []
-    for position in range(start, stop, run.size):
+    for position in range(start, run.stop, run.size):
         payload = position + run.header + KEY
         frames += (header, _unmask(data[payload : position + run.size], data[payload - KEY : payload]))
     return b"".join(frames)

@@ -37,4 +37,4 @@ class Client(Protocol):
 
     @staticmethod
     def synchronize(task: Task, stint: Stint) -> None:
-        """Change a store for each message that the stint gives, until another has it, through a hub. rxsocket's alone."""
+        """Change a store for each message that the stint gives, until another has it, through a hub; rxsocket alone."""

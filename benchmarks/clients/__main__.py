@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from importlib import import_module
-from typing import Any
+from typing import Any, cast
 
 from .measures import MEASURES, Task, peak_rss
 
@@ -15,7 +15,7 @@ def main() -> None:
     module, text = sys.argv[1:]
     task = Task.of(text)
     if not task.numpy:
-        sys.modules["numpy"] = None  # type: ignore[assignment] so that to import it fails
+        cast("dict[str, None]", sys.modules)["numpy"] = None  # so that to import it fails
     client: Any = import_module(f"benchmarks.clients.{module}")
     try:
         figures = MEASURES[task.kind](client, task)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 from aiohttp import ClientSession, ClientWebSocketResponse, TCPConnector
 
@@ -14,8 +15,8 @@ def _session() -> ClientSession:
     return ClientSession(connector=TCPConnector(limit=0))
 
 
-def _open(session: ClientSession, task: Task) -> AbstractAsyncContextManager[ClientWebSocketResponse]:
-    return session.ws_connect(
+async def _open(session: ClientSession, task: Task) -> ClientWebSocketResponse:
+    return await session.ws_connect(
         task.url, ssl=task.context() or True, compress=15 if task.deflate else 0, max_msg_size=0
     )
 
@@ -23,7 +24,8 @@ def _open(session: ClientSession, task: Task) -> AbstractAsyncContextManager[Cli
 def receive(task: Task, feed: Feed) -> None:
     async def run() -> None:
         consume = feed.function()
-        async with _session() as session, _open(session, task) as ws:
+        async with _session() as session:
+            ws = await _open(session, task)
             feed.opened()
             async for message in ws:
                 consume(message.data)
@@ -35,9 +37,10 @@ def answer(task: Task, feed: Feed) -> None:
     async def run() -> None:
         consume = feed.function()
         times = range(task.burst)
-        async with _session() as session, _open(session, task) as ws:
+        async with _session() as session:
+            ws = await _open(session, task)
             feed.opened()
-            send = ws.send_str if task.text else ws.send_bytes
+            send = _sender(ws, task)
             async for message in ws:
                 data = message.data
                 consume(data)
@@ -49,13 +52,19 @@ def answer(task: Task, feed: Feed) -> None:
 
 def send(task: Task, stint: Stint) -> None:
     async def run() -> None:
-        async with _session() as session, _open(session, task) as ws:
-            send = ws.send_str if task.text else ws.send_bytes
+        async with _session() as session:
+            ws = await _open(session, task)
+            send = _sender(ws, task)
             for messages in stint.turns():
                 for message in messages:
                     await send(message)
+            await ws.close()
 
     asyncio.run(run())
+
+
+def _sender(ws: ClientWebSocketResponse, task: Task) -> Callable[[Any], Awaitable[None]]:
+    return ws.send_str if task.text else ws.send_bytes
 
 
 def connect(task: Task, stint: Stint) -> None:
@@ -63,8 +72,7 @@ def connect(task: Task, stint: Stint) -> None:
         async with _session() as session:
             for turn in stint.turns():
                 for _ in turn:
-                    async with _open(session, task):
-                        pass
+                    await (await _open(session, task)).close()
 
     asyncio.run(run())
 
@@ -77,7 +85,7 @@ def gather(task: Task, crowd: Crowd) -> None:
 
             async def join() -> ClientWebSocketResponse:
                 ws = await _open(session, task)
-                await (ws.send_str(message) if isinstance(message, str) else ws.send_bytes(message))
+                await _sender(ws, task)(message)
                 crowd.served(await ws.receive())
                 return ws
 

@@ -28,7 +28,7 @@ WARM_UP = 100  # round trips that do not count
 PATIENCE = 30.0  # seconds for a crowd to be served
 KIB = 1024
 
-Consume = Callable[[Any], object]
+Consume = Callable[[Any], None]
 """Takes a message, or what was made of it."""
 
 
@@ -136,11 +136,11 @@ class Feed:
         if self._task.decode:
             stream = stream.pipe(ops.map(_decoder()))
         elif self._task.chain:
-            stream = stream.pipe(ops.map(len), ops.filter(lambda length: length > 0))
+            stream = stream.pipe(ops.map(len), ops.filter(bool))
         stream.subscribe(self._consume)
 
 
-def _decoder() -> Consume:
+def _decoder() -> Callable[[Any], object]:
     import msgspec  # noqa: PLC0415 likewise
 
     class Trade(msgspec.Struct):

@@ -48,11 +48,9 @@ class _Blobs(_Texts):
 
 
 async def _open(task: Task, consume: Callable[[Any], object]) -> tuple[WSTransport, _Texts]:
-    kind = _Texts if task.text else _Blobs
-    transport, listener = await ws_connect(
-        lambda: kind(consume), task.url, ssl_context=task.context(), max_frame_size=MAX_FRAME
-    )
-    return transport, listener  # type: ignore[return-value] of the kind that was given
+    listener = _Texts(consume) if task.text else _Blobs(consume)
+    transport, _ = await ws_connect(lambda: listener, task.url, ssl_context=task.context(), max_frame_size=MAX_FRAME)
+    return transport, listener
 
 
 async def _close(transport: WSTransport) -> None:
@@ -130,7 +128,7 @@ def gather(task: Task, crowd: Crowd) -> None:
 
     async def run() -> None:
         transports = await asyncio.gather(*(join() for _ in range(crowd.size)))
-        while crowd.is_waiting:
+        while crowd.is_waiting:  # noqa: ASYNC110 it is no asyncio.Event, since it is that of all peers
             await asyncio.sleep(0.001)
         crowd.measure()
         for transport in transports:

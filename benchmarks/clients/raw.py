@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
@@ -16,7 +16,7 @@ READ = 1 << 18
 
 
 @contextmanager
-def _open(task: Task) -> Iterator[socket.socket]:
+def _open(task: Task) -> Generator[socket.socket]:
     parts = urlsplit(task.url)
     extension = "Sec-WebSocket-Extensions: permessage-deflate\r\n" if task.deflate else ""
     request = (
@@ -43,7 +43,7 @@ def _read(sock: socket.socket, buffer: memoryview) -> int:
     """Read some bytes; answer and leave out the server's close frame. None come after it."""
     size = sock.recv_into(buffer)
     close = close_frame()
-    if buffer[max(0, size - len(close)) : size] == close:
+    if bytes(buffer[max(0, size - len(close)) : size]) == close:
         sock.sendall(close_frame(masked=True))
         return size - len(close)
     return size

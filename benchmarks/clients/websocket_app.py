@@ -1,3 +1,5 @@
+# websocket-client is typed, but not throughout.
+# pyright: reportUnknownMemberType=false
 """websocket-client's ``WebSocketApp``, in plain Python."""
 
 from __future__ import annotations

@@ -144,16 +144,16 @@ const kinds = {
         const socket = Configured.last;
         const turn = () => {
           while (socket.bufferedAmount < HIGH_WATER) {
-            for (let number = 0; number < task.burst; number += 1) subject.next(what);
-            count += task.burst;
             if (now() >= end) {
               subject.complete();
               return;
             }
+            for (let number = 0; number < task.burst; number += 1) subject.next(what);
+            count += task.burst;
           }
           setImmediate(turn);
         };
-        turn();
+        setImmediate(turn); // what is sent in an openObserver waits in a queue of RxJS's until that has returned
       }, () => resolve({ ...clock.figures(count), sent: count }));
       subject.subscribe({ error: reject });
     });
