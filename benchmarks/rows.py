@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from .peers import OURS, with_subjects
 
-__all__ = ["ROWS", "Bar", "Metric", "Row"]
+__all__ = ["CPU", "P50", "ROWS", "Bar", "Metric", "Row"]
 
 KIB = 1024
 MIB = 1024 * KIB
