@@ -248,7 +248,7 @@ _TABLE = (
         _against(P50, {"websocket-client": 0.8, "picows": 1.1}),
         {"in_flight": 1},
     ),
-    Row("connect", "connect and close", "connect", BARE, (CONNECTIONS, CPU), options={"burst": 10}),
+    Row("connect", "connect and close", "connect", (*BARE, "raw"), (CONNECTIONS, CPU), options={"burst": 10}),
     Row(
         "idle",
         "memory of an idle session, one of 200",

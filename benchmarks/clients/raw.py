@@ -85,3 +85,12 @@ def send(task: Task, stint: Stint) -> None:
         sock.sendall(close_frame(masked=True))
         while sock.recv_into(buffer):
             pass
+
+
+def connect(task: Task, stint: Stint) -> None:
+    for turn in stint.turns():
+        for _ in turn:
+            with _open(task) as sock:
+                sock.sendall(close_frame(masked=True))
+                while sock.recv(READ):
+                    pass
