@@ -29,7 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Returns:
-        The exit code: 0 for success, 1 when the short form found that a ratio has fallen, 2 for a selection of nothing.
+        The exit code: 0 for success, 1 when the short form found that a ratio has fallen, 2 for a selection of
+        nothing, or a figure of nothing.
     """
     arguments = _parser().parse_args(argv)
     if arguments.list:
@@ -38,11 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.short or arguments.record:
         return short.run(record=arguments.record)
     if arguments.figure:
-        from .figure import draw  # noqa: PLC0415 it needs the extra
-
-        draw(msgspec.json.decode(arguments.output.read_bytes(), type=Results), FIGURE)
-        print(f"drawn: {FIGURE}")
-        return 0
+        return _draw(arguments.output)
     rows = [row for name, row in ROWS.items() if not arguments.rows or name.startswith(arguments.rows)]
     if not rows:
         print("no row has such a name: --list shows them", file=sys.stderr)
@@ -80,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--peers",
-        type=_names,
+        type=_peers,
         default=(),
         metavar="NAME,...",
         help="only these peers, beside rxsocket; picows is picows+subject, too (default: all)",
@@ -113,11 +110,33 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(text.split(","))
 
 
+def _peers(text: str) -> tuple[str, ...]:
+    names = _names(text)
+    if unknown := set(names) - set(PEERS):
+        raise argparse.ArgumentTypeError(
+            f"no peer is called {', '.join(sorted(unknown))}; there are {', '.join(PEERS)}"
+        )
+    return names
+
+
 def _chosen(row: Row, wanted: Sequence[str]) -> list[str]:
     """Return the peers of a row that are to be measured."""
     return [
         peer for peer in row.peers if not wanted or peer == OURS or peer in wanted or peer.partition("+")[0] in wanted
     ]
+
+
+def _draw(file: Path) -> int:
+    from .figure import PANELS, draw  # noqa: PLC0415 it needs the extra
+
+    results = msgspec.json.decode(file.read_bytes(), type=Results) if file.exists() else None
+    missing = [name for name in PANELS if results is None or name not in results.rows]
+    if results is None or missing:
+        print(f"{file} lacks what is drawn: python -m benchmarks --rows {','.join(missing)}", file=sys.stderr)
+        return 2
+    draw(results, FIGURE)
+    print(f"drawn: {FIGURE}")
+    return 0
 
 
 def _list() -> None:

@@ -14,7 +14,7 @@ from .report import show
 from .results import Measured, Results, middle, ratio
 from .rows import ROWS, Row
 
-__all__ = ["draw"]
+__all__ = ["PANELS", "draw"]
 
 # Read on a white page and on a dark one: the background is the page's.
 GREY = "#7d8187"
@@ -24,11 +24,7 @@ COLUMNS = 2
 
 
 def draw(results: Results, path: Path) -> None:
-    """Draw some rows, each peer with its figure and what rxsocket's is to it.
-
-    Raises:
-        KeyError: A row that is drawn was not measured.
-    """
+    """Draw the rows of the panels, each peer with its figure and what rxsocket's is to it."""
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": OURS, "text.color": GREY, "ytick.color": GREY}):
         figure = Figure(figsize=(11, 9), layout="constrained")
         panels = figure.subplots(-(-len(PANELS) // COLUMNS), COLUMNS)

@@ -39,26 +39,37 @@ class Unmeasured(Exception):
 
 
 class Service:
-    """A server in a process of its own, which says in its first line where it is, and ends with its standard input."""
+    """A server in a process of its own, ``python -m`` what is given, which says in its first line where it is.
+
+    Raises:
+        RuntimeError: It ended without that line.
+    """
 
     def __init__(self, *command: str) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
         )
         self.lines: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True)
+        self._thread = threading.Thread(target=self._read, args=(self._process.stdout,))
         self._thread.start()
-        self.first = self.lines.get(timeout=DEADLINE)
+        self.first = self.lines.get()
+        if not self.first:
+            self.close()
+            raise RuntimeError(f"python -m {' '.join(command)} did not start; what it said stands above")
 
     def _read(self, stdout: IO[str]) -> None:
-        for line in stdout:
-            self.lines.put(line)
+        with stdout:
+            for line in stdout:
+                self.lines.put(line)
+        self.lines.put("")
 
     def close(self) -> None:
         """End it."""
         self._process.terminate()
-        self._process.communicate(timeout=DEADLINE)
         self._thread.join()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        self._process.wait()
 
 
 class Runner:

@@ -129,6 +129,12 @@ def test_a_selection_of_nothing_is_told(capsys):
     assert "--list" in capsys.readouterr().err
 
 
+def test_a_peer_that_there_is_not_is_told(capsys):
+    with pytest.raises(SystemExit):
+        main(["--peers", "picows,nonsense"])
+    assert "no peer is called nonsense" in capsys.readouterr().err
+
+
 def test_the_list_has_every_row(capsys):
     assert main(["--list"]) == 0
     assert set(ROWS) <= set(capsys.readouterr().out.split())
@@ -240,6 +246,11 @@ def test_what_a_client_counts_is_what_the_server_counts(runner, name, peer):
     for figures in itertools.chain.from_iterable(measured.rounds.values()):
         assert figures["messages"] > 0
         assert all(figures[metric.name] > 0 for metric in ROWS[name].metrics)
+
+
+def test_a_server_that_does_not_start_is_told():
+    with pytest.raises(RuntimeError, match="/nowhere did not start"), running("json.tool", "/nowhere"):
+        raise AssertionError("it runs")
 
 
 def test_who_can_not_be_measured_is_missing_with_the_reason_and_the_others_go_on(runner):

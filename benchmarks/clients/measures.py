@@ -6,6 +6,7 @@ import gc
 import itertools
 import json
 import re
+import resource
 import ssl
 import sys
 import threading
@@ -256,11 +257,7 @@ def memory() -> dict[str, int]:
 
 
 def peak_rss() -> int:
-    """Return the most memory that the process had, in bytes; 0 where the system does not tell."""
-    try:
-        import resource  # noqa: PLC0415 not on Windows
-    except ImportError:
-        return 0
+    """Return the most memory that the process had, in bytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * KIB
 
