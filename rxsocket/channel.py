@@ -8,7 +8,7 @@ import time
 from collections import deque
 from typing import TypeAlias
 
-from .connection import READ_SIZE, Connection
+from .connection import Connection
 from .errors import ConnectionException, ProtocolException
 from .frames import Close, Control, Decoder, Message, Ping
 from .keepalive import Keepalive
@@ -43,7 +43,7 @@ class Channel:
         self.failure: ProtocolException | None = None  # under the session's lock
         self._max_ahead = options.max_held
         self._max_messages_ahead = options.max_held_messages
-        self.is_cut = False  # whether the last read ended at its limit, not at the end of what was there
+        self.is_cut = False  # whether the last read may have ended before the end of what was there
         self._reading = threading.Lock()  # who has it reads; the session's own lock may be taken inside, not around it
         self._decoder = Decoder(  # under _reading
             options.max_size, max_fragments=options.max_fragments, inflater=connection.inflater
@@ -76,7 +76,7 @@ class Channel:
                     return None
                 if not data:
                     raise ConnectionException(f"{self.connection.url} ended the connection without a close frame")
-                self.is_cut = len(data) == READ_SIZE
+                self.is_cut = self.connection.may_have_more(data)
                 self._feed(data)
             return self._arrivals.popleft() if self._arrivals else []
 

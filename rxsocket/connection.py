@@ -68,7 +68,11 @@ class Connection:
         except OSError as error:
             raise ConnectionException(f"the connection to {self.url} is lost: {error}") from error
 
-    def send(self, data: memoryview, taken: list[int]) -> None:
+    def may_have_more(self, data: bytes) -> bool:
+        """Whether more may be there than what was just received, which waiting for the socket would not tell."""
+        return len(data) == READ_SIZE or self._tls is not None
+
+    def send(self, data: bytes | bytearray | memoryview, taken: list[int]) -> None:
         """Write what the socket takes of some bytes, and append to a list how many that were, if any.
 
         In one step of the interpreter: a Ctrl-C that comes just then must not hide that they are gone. (Over TLS the
@@ -77,7 +81,7 @@ class Connection:
         Raises:
             ConnectionException: The connection is lost.
         """
-        piece = data[:WRITE_SIZE]
+        piece = data if len(data) <= WRITE_SIZE else memoryview(data)[:WRITE_SIZE]
         try:
             if self._tls is None:
                 taken.extend(map(self._sock.send, (piece,)))

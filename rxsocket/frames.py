@@ -10,7 +10,7 @@ from __future__ import annotations
 import codecs
 import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, Generic, NamedTuple, TypeAlias, TypeVar
 
 from .deflate import Deflater, Inflater
@@ -29,6 +29,7 @@ __all__ = [
     "content_of",
     "encode_close",
     "encode_content",
+    "encode_contents",
     "encode_frame",
     "encode_message",
     "encode_ping",
@@ -462,6 +463,41 @@ def encode_content(
     if deflated is None:
         return encode_frame(opcode, payload, masked=masked)
     return encode_frame(opcode, deflated, compressed=True, masked=masked)
+
+
+def encode_contents(contents: Sequence[tuple[int, bytes]]) -> list[Frame]:
+    """Encode data messages as frames of a client, of which small ones in a row are one piece, masked all at once.
+
+    Args:
+        contents: Opcode and payload of each, as :func:`content_of` returned them; pings will do, too.
+    """
+    frames: list[Frame] = []
+    parts: list[bytes] = []
+    masks: list[bytes] = []
+    for opcode, payload in contents:
+        length = len(payload)
+        if length > 125:  # noqa: PLR2004 section 5.2
+            if parts:
+                frames.append(_masked(parts, masks))
+            frames.append(encode_content(opcode, payload))
+        else:
+            key = new_key()
+            parts += (bytes((FIN | opcode, MASKED | length)), key, payload)
+            masks += (_UNMASKED, (key * 32)[:length])
+    if parts:
+        frames.append(_masked(parts, masks))
+    return frames
+
+
+_UNMASKED: Final = bytes(6)  # a short header, and a key, which are not masked
+
+
+def _masked(parts: list[bytes], masks: list[bytes]) -> bytes:
+    """Return all parts masked as one number, and forget them."""
+    data, mask = b"".join(parts), b"".join(masks)
+    parts.clear()
+    masks.clear()
+    return (int.from_bytes(data, "little") ^ int.from_bytes(mask, "little")).to_bytes(len(data), "little")
 
 
 def encode_message(message: str | bytes | bytearray | memoryview, *, masked: bool = True) -> Frame:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .connection import Connection
 from .errors import ConnectionException
-from .frames import CONTROL, Frame, Payload, encode_content, encode_frame
+from .frames import CONTROL, Frame, Payload, encode_content, encode_contents, encode_frame
 
 __all__ = ["Outgoing"]
 
@@ -37,6 +37,7 @@ class Outgoing:
     def __init__(self, connection: Connection, limit: int) -> None:
         self._connection = connection
         self._limit = limit
+        self._high = min(HIGH_WATER, limit)
         self._frames: list[Frame] = []
         self._size = 0  # of the frames
         self._offset = 0  # how much of the first is gone
@@ -61,7 +62,11 @@ class Outgoing:
     @property
     def has_room(self) -> bool:
         """Whether so little waits that another frame may join at once; answers don't count, which joined last."""
-        return self._size <= min(HIGH_WATER, self._limit)
+        return self._size <= self._high
+
+    def is_free(self, size: int) -> bool:
+        """Whether a message of so many bytes may join at once, whoever sends it; the usual case."""
+        return self.error is None and self._size <= self._high and len(self) + size <= self._limit
 
     def takes(self, size: int) -> bool:
         """Whether a message of so many bytes may join, of who can't wait for room."""
@@ -75,23 +80,31 @@ class Outgoing:
 
     def send(self, opcode: int, payload: Payload) -> None:
         """Let a message, or a ping, join: by :meth:`release` what answers before it, too."""
-        self.release()
+        if self._answers:
+            self.release()
         self.append(self._encoded(opcode, payload))
 
     def answer(self, opcode: int, payload: Payload) -> None:
         """Let a message, or a ping, join at the next :meth:`release`."""
-        self._answers.append((opcode, bytes(payload)))  # a copy of what may be changed until then
+        # A copy of what may be changed until then.
+        self._answers.append((opcode, payload if isinstance(payload, bytes) else bytes(payload)))
         self._answers_size += len(payload)
 
     def release(self) -> None:
         """Let the answers join."""
+        deflater = self._connection.deflater
         while self._answers:
-            frame = self._encoded(*self._answers[0])
-            size = len(frame)
+            if deflater is None:
+                count = len(self._answers)
+                frames = encode_contents(self._answers)
+            else:
+                count = 1
+                frames = [self._encoded(*self._answers[0])]
+            size = sum(map(len, frames))
             # No step from here on calls anything, so there is no moment in between in which Ctrl-C could come.
-            self._frames += [frame]
+            self._frames += frames
             self._size += size
-            del self._answers[0]
+            del self._answers[:count]
         self._answers_size = 0
 
     def write(self) -> None:
@@ -137,10 +150,10 @@ class Outgoing:
             self._offset -= size
             del self._frames[0]
 
-    def _piece(self) -> memoryview:
+    def _piece(self) -> Payload:
         count, size = 1, len(self._frames[0])
         while count < len(self._frames) and size < JOINED:
             size += len(self._frames[count])
             count += 1
         piece = self._frames[0] if count == 1 else b"".join(self._frames[:count])
-        return memoryview(piece)[self._offset :]
+        return memoryview(piece)[self._offset :] if self._offset else piece

@@ -41,7 +41,7 @@ from .messages import Messages
 from .opening import Opening
 from .options import Options
 from .outgoing import Outgoing
-from .states import Closed, CloseEvent, Closing, Connecting, Initiator, Open, OpenEvent
+from .states import Closed, CloseEvent, Closing, Connecting, Initiator, Open, OpenEvent, State
 from .subjects import SerialQueue, Subject, guarded
 from .urls import show
 from .waiting import Waiter
@@ -57,10 +57,9 @@ EXIT_SECONDS = 0.8  # for all sessions together to close at the interpreter's ex
 
 _open_sessions: set[Session] = set()  # under _open_sessions_lock
 _open_sessions_lock = threading.Lock()
-
-
-class _SessionThread(threading.Thread):
-    """The thread of some session. It waits for no session's peer to read, or two that send by each other would stop."""
+# The identifiers of all sessions' threads, each written by its thread. None of them waits for any session's peer to
+# read, or two sessions that send by each other would stop.
+_session_threads: set[int] = set()
 
 
 class Session(Lifecycle):
@@ -96,6 +95,8 @@ class Session(Lifecycle):
         self._url = "a URL that is not known yet" if callable(url) else show(url)  # the session's thread alone
         self._opening: Opening | None = None  # under _lock; of the try that is under way
         self._channel: Channel | None = None  # written under _lock, by the session's thread: there from Open on
+        self._outgoing: Outgoing | None = None  # under _lock: of the channel, while the state is Open
+        self._waits_for_room = 0  # under _lock: how many threads do
         self._number = 1  # the session's thread alone: of the connection that there is, or is to be
         self._backoff = options.reconnect  # under _lock: how to go on after an end; None once it is closed by close()
         self._at_once = False  # under _lock: whether the next try is due, by reconnect() or by a scheduler
@@ -120,7 +121,7 @@ class Session(Lifecycle):
         self._ended = threading.Event()  # set after the last event was delivered
         self._finisher: int | None = None  # the thread that delivers the end; written by it alone
         # A daemon: a script that ends is not kept alive by a feed. At exit the sessions still open close first.
-        self._thread = _SessionThread(target=self._run, name=f"rxsocket {self._url}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"rxsocket {self._url}", daemon=True)
 
     def start(self) -> Self:
         """Begin to connect, once; :meth:`rxsocket.Socket.connect` has done so already. Returns the session itself.
@@ -185,7 +186,10 @@ class Session(Lifecycle):
         """
         opcode, payload = content_of(message)
         with self._lock:
-            self._join(self._joinable(len(payload), wait=wait), opcode, payload)
+            outgoing = self._outgoing
+            if outgoing is None or not outgoing.is_free(len(payload)):
+                outgoing = self._joinable(len(payload), wait=wait)
+            self._join(outgoing, opcode, payload)
 
     def ping(self) -> Observable[float]:
         """Send a ping now.
@@ -228,10 +232,9 @@ class Session(Lifecycle):
             TypeError: The code is no int, or the reason no str. The session is as it was.
         """
         self._begin_close(Close(code, reason))
-        if isinstance(threading.current_thread(), _SessionThread) or threading.get_ident() == self._finisher:
-            return
-        if self._is_interrupted():
-            return  # what it interrupts has to go on first
+        thread = threading.get_ident()
+        if thread in _session_threads or thread == self._finisher or self._is_interrupted():
+            return  # what waits for this thread, or was interrupted on it, has to go on first
         if not self._ended.wait(self._options.close_timeout + CUT_SECONDS):
             # The session's thread is held up by a subscriber: the connection ends all the same.
             channel = self._channel
@@ -309,19 +312,28 @@ class Session(Lifecycle):
     # --- on any thread
 
     def _on_own_thread(self) -> bool:
-        return threading.current_thread() is self._thread
+        return threading.get_ident() == self._thread.ident
+
+    def _enter(self, state: State) -> None:
+        super()._enter(state)
+        channel = self._channel
+        self._outgoing = channel.outgoing if channel is not None and isinstance(state, Open) else None
 
     def _joinable(self, size: int, *, wait: bool) -> Outgoing:
         """Return what is on its way out, once a message of that size may join it. Under _lock."""
-        waits_for_room = wait and not isinstance(threading.current_thread(), _SessionThread)
+        waits_for_room = wait and threading.get_ident() not in _session_threads
 
         def settled() -> bool:
             outgoing = self._outgoing
             return self._refusal() is not None or (outgoing is not None and (outgoing.has_room or not waits_for_room))
 
-        in_time = self._changed.wait_for(
-            settled, self._options.send_timeout if wait and not self._on_own_thread() else 0.0
-        )
+        self._waits_for_room += 1
+        try:
+            in_time = self._changed.wait_for(
+                settled, self._options.send_timeout if wait and not self._on_own_thread() else 0.0
+            )
+        finally:
+            self._waits_for_room -= 1
         refusal = self._refusal()
         outgoing = self._outgoing
         if refusal is not None:
@@ -346,11 +358,6 @@ class Session(Lifecycle):
                 self._waiter.wake()
         if outgoing.error is not None:
             self._refuse(str(outgoing.error))
-
-    @property
-    def _outgoing(self) -> Outgoing | None:
-        """What is on its way out, while the session is Open. Under _lock."""
-        return self._channel.outgoing if self._channel is not None and isinstance(self._state, Open) else None
 
     def _refusal(self) -> str | None:
         """Why no message can be sent any more, if none can. Under _lock."""
@@ -413,7 +420,7 @@ class Session(Lifecycle):
         channel = self._channel
         if channel is not None and channel.outgoing:
             channel.outgoing.write()
-            if channel.outgoing.has_room:
+            if self._waits_for_room and channel.outgoing.has_room:
                 self._changed.notify_all()
 
     def _answer(self, channel: Channel, ping: Ping) -> None:
@@ -484,16 +491,20 @@ class Session(Lifecycle):
     # --- on the session's thread
 
     def _run(self) -> None:
-        attempt = 0
-        while True:
-            cause = self._try()
-            channel = self._channel
-            backoff = self._options.reconnect
-            if channel is not None and backoff is not None and time.monotonic() - channel.opened >= backoff.stable:
-                attempt = 0
-            attempt += 1
-            if not self._goes_on(cause, attempt):
-                return
+        _session_threads.add(threading.get_ident())
+        try:
+            attempt = 0
+            going_on = True
+            while going_on:
+                cause = self._try()
+                channel = self._channel
+                backoff = self._options.reconnect
+                if channel is not None and backoff is not None and time.monotonic() - channel.opened >= backoff.stable:
+                    attempt = 0
+                attempt += 1
+                going_on = self._goes_on(cause, attempt)
+        finally:
+            _session_threads.discard(threading.get_ident())
 
     def _try(self) -> RxSocketException | None:
         """Make a connection, and live with it to its end; return what ended it, or kept it away, unasked for."""
@@ -525,41 +536,46 @@ class Session(Lifecycle):
 
     def _serve(self, channel: Channel) -> RxSocketException | None:
         """Read, deliver and write in turn, until the connection's end; return what ended it unasked for."""
+        if isinstance(self._state, Closed):
+            return None  # it was given up at the last moment
+        outgoing = channel.outgoing
+        cut = False
+        drained = False
         KEEPER.add(self)
         self._waiting = False
-        cut = False
         try:
             while True:
                 self._turns += 1
-                self._events.drain()
+                if self._events:
+                    self._events.drain()
                 self.messages.drain()
                 full = self.messages.full
                 # Where a read ended at its limit, a ping that belongs to the last message may be in the next.
                 cut = channel.is_cut and not cut
-                with self._lock:
-                    if not cut:
-                        channel.outgoing.release()
-                    self._write()
-                    writing = bool(channel.outgoing)
-                    deadline = channel.deadline
-                if isinstance(self._state, Closed):
-                    return None
-                if deadline is not None:
-                    if full and not writing:
-                        problem = "was closed while paused: what it still had to say was not read"
-                        return ConnectionException(f"{self.url} {problem}")
-                    if time.monotonic() >= deadline:
-                        problem = (
-                            "did not read all that was sent to it" if writing else "did not answer the close frame"
-                        )
-                        return ConnectionException(f"{self.url} {problem} within close_timeout")
-                if (full or not self._take(channel)) and not cut:
-                    self._wait(channel, reading=not full, writing=writing)
+                if outgoing:
+                    with self._lock:
+                        if not cut:
+                            outgoing.release()
+                        self._write()
+                if channel.deadline is not None:
+                    self._check_deadline(channel, full=full)
+                if (full or drained) and not cut:
+                    self._wait(channel, reading=not full, writing=bool(outgoing))
+                drained = full or not self._take(channel) or not channel.is_cut
         except ConnectionException as error:
             return error
         finally:
             self._waiting = True
             KEEPER.remove(self)
+
+    def _check_deadline(self, channel: Channel, *, full: bool) -> None:
+        """Raise a ConnectionException when a closing took too long, or can't end."""
+        deadline, writing = channel.deadline, bool(channel.outgoing)
+        if full and not writing:
+            raise ConnectionException(f"{self.url} was closed while paused: what it still had to say was not read")
+        if deadline is not None and time.monotonic() >= deadline:
+            problem = "did not read all that was sent to it" if writing else "did not answer the close frame"
+            raise ConnectionException(f"{self.url} {problem} within close_timeout")
 
     def _take(self, channel: Channel) -> bool:
         """Read, and deliver what came; return whether anything did."""
@@ -583,8 +599,19 @@ class Session(Lifecycle):
 
     def _wait(self, channel: Channel, *, reading: bool, writing: bool) -> None:
         """Wait until there is something to do."""
+        now = time.monotonic()
+        timeout = channel.keepalive.remaining(now)
+        if timeout is not None and timeout <= 0:
+            timeout = self._ask(channel, now, reading=reading)
+        if channel.deadline is not None:
+            timeout = max(0.0, channel.deadline - now)
+        self._waiting = True
+        self._waiter.wait(channel.connection, reading=reading, writing=writing, timeout=timeout)
+        self._waiting = False
+
+    def _ask(self, channel: Channel, now: float, *, reading: bool) -> float | None:
+        """Ping a peer of which nothing was heard, or find it lost; return the seconds until it is time for the next."""
         with self._lock:
-            now = time.monotonic()
             if not reading:
                 channel.keepalive.heard(now)  # it may say what it likes: nobody listens
             elif channel.keepalive.is_lost(now):
@@ -592,18 +619,7 @@ class Session(Lifecycle):
                     f"{self.url} is lost: nothing came for {self._options.ping_timeout:g} s after a ping (ping_timeout)"
                 )
             self._ask_if_due(channel)
-            ends = (
-                channel.keepalive.remaining(now) if isinstance(self._state, Open) else None,
-                None if channel.deadline is None else max(0.0, channel.deadline - now),
-            )
-        self._waiting = True
-        self._waiter.wait(
-            channel.connection,
-            reading=reading,
-            writing=writing,
-            timeout=min((end for end in ends if end is not None), default=None),
-        )
-        self._waiting = False
+            return channel.keepalive.remaining(now)
 
     def _take_pong(self, channel: Channel, pong: Pong) -> None:
         with self._lock:

@@ -41,6 +41,10 @@ class SerialQueue:
         self._actions: deque[Callable[[], None]] = deque()  # under _lock
         self._running: Callable[[], None] | None = None  # set under _lock; ended by the thread that runs it
 
+    def __bool__(self) -> bool:
+        """Whether an action waits."""
+        return bool(self._actions)
+
     def put(self, action: Callable[[], None]) -> None:
         """Append an action for the next :meth:`drain`. May be called under the caller's own lock."""
         with self._lock:

@@ -3,18 +3,41 @@
 from __future__ import annotations
 
 import contextlib
-import selectors
+import math
+import select
 import socket
 from typing import Protocol
 
 __all__ = ["Waiter"]
 
-# poll where the system has it: unlike epoll it costs no descriptor, and unlike select it knows no largest one.
-_Selector: type[selectors.BaseSelector] = getattr(selectors, "PollSelector", selectors.SelectSelector)
-
 
 class _HasFileno(Protocol):
     def fileno(self) -> int: ...
+
+
+class _SelectPoll:
+    """What a Waiter needs of select.poll, for systems that have only select."""
+
+    def __init__(self) -> None:
+        self._events: dict[int, int] = {}
+
+    def register(self, descriptor: int, events: int) -> None:
+        self._events[descriptor] = events
+
+    def unregister(self, descriptor: int) -> None:
+        del self._events[descriptor]
+
+    def poll(self, milliseconds: float | None) -> list[tuple[int, int]]:
+        readers = [each for each, events in self._events.items() if events & READABLE]
+        writers = [each for each, events in self._events.items() if events & WRITABLE]
+        ready = select.select(readers, writers, [], None if milliseconds is None else milliseconds / 1000)
+        return [(each, READABLE) for each in ready[0]] + [(each, WRITABLE) for each in ready[1]]
+
+
+# poll where the system has it: unlike epoll it costs no descriptor, and unlike select it knows no largest one.
+_poll = getattr(select, "poll", _SelectPoll)
+READABLE: int = getattr(select, "POLLIN", 1)
+WRITABLE: int = getattr(select, "POLLOUT", 4)
 
 
 class Waiter:
@@ -24,10 +47,10 @@ class Waiter:
         self._waker, self._woken = socket.socketpair()
         self._waker.settimeout(0)
         self._woken.settimeout(0)
-        self._selector = _Selector()
-        self._selector.register(self._woken, selectors.EVENT_READ)
-        self._interest = 0
-        self._sock: _HasFileno | None = None  # the one that is registered, while there is an interest
+        self._poll = _poll()
+        self._wake_descriptor = self._woken.fileno()
+        self._poll.register(self._wake_descriptor, READABLE)
+        self._registered: tuple[int, int] | None = None  # the descriptor that is waited for, and for what
 
     def wake(self) -> None:
         """End the wait that is under way, or the next one. From any thread."""
@@ -35,32 +58,33 @@ class Waiter:
         with contextlib.suppress(OSError):
             self._waker.send(b"\0")
 
-    def wait(self, sock: _HasFileno, *, reading: bool, writing: bool, timeout: float | None) -> None:
-        """Wait until the socket can be read or written, as asked; or for :meth:`wake`; or for some seconds."""
-        interest = (selectors.EVENT_READ if reading else 0) | (selectors.EVENT_WRITE if writing else 0)
-        if interest != self._interest:
-            # A socket without interest is not watched at all: poll would report a hang-up over and over.
-            if not self._interest:
-                self._selector.register(sock, interest)
-            elif not interest:
-                self._selector.unregister(sock)
-            else:
-                self._selector.modify(sock, interest)
-            self._interest = interest
-            self._sock = sock if interest else None
-        for key, _ in self._selector.select(timeout):
-            if key.fileobj is self._woken:
+    def wait(self, sock: _HasFileno, *, reading: bool, writing: bool, timeout: float | None) -> bool:
+        """Wait until the socket can be read or written, as asked; or for :meth:`wake`; or for some seconds.
+
+        Returns:
+            Whether it was not the time that ended it.
+        """
+        events = (READABLE if reading else 0) | (WRITABLE if writing else 0)
+        wanted = (sock.fileno(), events) if events else None
+        if wanted != self._registered:
+            # A socket of which nothing is wanted is not watched at all: poll would report a hang-up over and over.
+            self.forget()
+            if wanted is not None:
+                self._poll.register(*wanted)
+            self._registered = wanted
+        ready = self._poll.poll(None if timeout is None else max(0, math.ceil(timeout * 1000)))
+        for descriptor, _ in ready:
+            if descriptor == self._wake_descriptor:
                 self._woken.recv(4096)
+        return bool(ready)
 
     def forget(self) -> None:
         """Wait for another socket from now on; before the last one is closed. On the thread that waits."""
-        if self._sock is not None:
-            self._selector.unregister(self._sock)
-        self._interest = 0
-        self._sock = None
+        if self._registered is not None:
+            self._poll.unregister(self._registered[0])
+            self._registered = None
 
     def close(self) -> None:
         """Give its descriptors back. On the thread that waits."""
-        self._selector.close()
         self._waker.close()
         self._woken.close()
