@@ -78,11 +78,17 @@ class Outgoing:
         self._frames += [frame]
         self._size += size
 
-    def send(self, opcode: int, payload: Payload) -> None:
-        """Let a message, or a ping, join: by :meth:`release` what answers before it, too."""
+    def send(self, opcode: int, payload: Payload) -> bool:
+        """Let a message, or a ping, join: by :meth:`release` what answers before it, too.
+
+        Returns:
+            Whether it need not be written now, since the socket has not taken what waited before, and that is little.
+        """
+        waited = bool(self._frames) and self._size < JOINED
         if self._answers:
             self.release()
         self.append(self._encoded(opcode, payload))
+        return waited
 
     def answer(self, opcode: int, payload: Payload) -> None:
         """Let a message, or a ping, join at the next :meth:`release`."""

@@ -350,7 +350,8 @@ class Session(Lifecycle):
         if self._on_own_thread():
             outgoing.answer(opcode, payload)  # what a batch of messages produces is written at its end
             return
-        outgoing.send(opcode, payload)
+        if outgoing.send(opcode, payload):
+            return  # who was woken when the socket took no more will write it together with what waits already
         try:
             self._write()
         finally:  # also if Ctrl-C comes: what has joined goes out
