@@ -80,7 +80,14 @@ LATE = {
 }
 
 # These test no module of their own.
-TESTS_OF_THE_WHOLE = {"test_architecture", "test_autobahn", "test_interop", "test_readme"}
+TESTS_OF_THE_WHOLE = {
+    "test_architecture",
+    "test_autobahn",
+    "test_faults",
+    "test_half_open",
+    "test_interop",
+    "test_readme",
+}
 
 
 class Import(NamedTuple):
