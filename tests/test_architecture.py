@@ -84,6 +84,7 @@ TESTS_OF_THE_WHOLE = {
     "test_architecture",
     "test_autobahn",
     "test_faults",
+    "test_fuzz",
     "test_half_open",
     "test_interop",
     "test_readme",

@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 import pytest
 from faults import Proxy, ServerProcess
+from fuzz import UNEXPECTED
 from servers import DEADLINE, Seen, Wire, within
 
 from rxsocket.errors import ConnectionException, HandshakeException, ProtocolException, RxSocketException, SendException
@@ -67,6 +68,7 @@ class Life:
         event = self.end()
         assert (event.code, event.initiator, event.was_clean) == (1006, "network", False)
         assert event.cause is not None
+        assert UNEXPECTED not in str(event.cause), repr(event.cause.__cause__)
         assert self._errors.all() == [event.cause]
         assert event.reason == str(event.cause)
         return event.cause
