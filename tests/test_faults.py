@@ -20,6 +20,7 @@ from typing import NamedTuple
 import pytest
 from faults import Proxy, ServerProcess
 from fuzz import UNEXPECTED
+from peers import echo_server
 from servers import DEADLINE, Seen, Wire, within
 
 from rxsocket.errors import ConnectionException, HandshakeException, ProtocolException, RxSocketException, SendException
@@ -318,6 +319,21 @@ def test_a_proxy_that_cuts_a_flood_at_some_byte_cuts_no_message_in_two(server, r
             if not reset:  # which takes along what is still under way
                 # So many bytes of the answer's head, and of frames with a header of two bytes each, had come.
                 assert sum(len(text) + 2 for text in texts) > proxy.cut_at - 400
+
+
+@pytest.mark.parametrize("reset", [False, True])
+def test_a_tls_connection_that_is_cut_anywhere_is_a_loss_with_no_message_doubled(authority, reset):
+    chance = random.Random(8446)  # noqa: S311 no secret
+    with echo_server(authority.server()) as url, Proxy(url) as proxy, ThreadPoolExecutor(1) as threads:
+        proxy.reset = reset
+        for _ in range(60):
+            proxy.cut_at = chance.randrange(3000)
+            life = Life(proxy.url.replace("ws:", "wss:"), ssl=authority.file)
+            sending = threads.submit(_send_until_it_raises, life.session)
+            assert isinstance(life.lost(), ConnectionException)
+            heard = life.data.all()
+            assert heard == [str(number) for number in range(len(heard))]
+            assert len(heard) <= sending.result(DEADLINE)
 
 
 def test_a_cut_while_both_sides_send_is_told_once_and_ends_every_send(server):
