@@ -55,6 +55,10 @@ class Life:
         self._errors = Seen(self.session.errors)
         self.session.start()
 
+    def opened(self) -> None:
+        """Wait until it is Open, or has been."""
+        assert isinstance(self._states.wait(2)[1], Open)
+
     def states(self) -> list[type[State]]:
         return [type(state) for state in self._states.all()]
 
@@ -476,10 +480,10 @@ def test_closes_of_both_sides_may_cross_with_data_of_both_sides(play):
     url = play(script)
     initiators: set[str] = set()
     with ThreadPoolExecutor(1) as threads:
-        for moment in moments:
+        for _ in moments:
             life = Life(url)
             sending = threads.submit(_send_until_it_raises, life.session)
-            life.data.wait(min(1, moment))
+            life.opened()
             threading.Event().wait(chance.uniform(0, 0.005))
             life.session.close(4000)
             event = life.end()
