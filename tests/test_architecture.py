@@ -94,7 +94,11 @@ LATE = {
 # These test no module of their own; benchmarks is a package beside rxsocket, of which no user's code depends.
 TESTS_OF_THE_WHOLE = {
     "test_architecture",
+    "test_autobahn",
     "test_benchmarks",
+    "test_faults",
+    "test_fuzz",
+    "test_half_open",
     "test_interop",
     "test_keeping",
     "test_readme",
