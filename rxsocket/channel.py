@@ -51,6 +51,7 @@ class Channel:
         self._arrivals: deque[Arrival] = deque()  # under _reading
         self._size_ahead = 0  # under _reading: of the messages in _arrivals that were read ahead
         self._messages_ahead = 0  # under _reading: how many these are
+        self._feed(connection.rest)
 
     def limit_closing(self, seconds: float) -> None:
         """Give a closing that many seconds from now at the most. Under the session's lock."""

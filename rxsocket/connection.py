@@ -24,6 +24,7 @@ class Connection:
         protocol: The sub-protocol that the server picked, or None.
         headers: The headers of the server's answer, names in lower case.
         deflate: How messages may be compressed, or None where that was not agreed on.
+        rest: What was read together with the server's answer, and comes before all that is received.
 
     Attributes:
         inflater: Decompresses what the server sends; for who reads.
@@ -36,13 +37,16 @@ class Connection:
         url: str,
         protocol: str | None,
         headers: dict[str, str],
+        *,
         deflate: Deflate | None = None,
+        rest: bytes = b"",
     ) -> None:
         sock.settimeout(0)
         self._sock = sock
         self.url = url
         self.protocol = protocol
         self.headers = headers
+        self.rest = rest
         self.inflater = None if deflate is None else deflate.inflater()
         self.deflater = None if deflate is None else deflate.deflater()
         # OpenSSL's state of one connection is not for two threads at once; a plain socket has no such state.

@@ -38,6 +38,8 @@ from .urls import check_url, show
 __all__ = ["Opening"]
 
 MAX_REDIRECTS = 5
+PIECE = 1 << 12  # bytes that an answer is read in
+HEAD_END = re.compile(rb"\r?\n\r?\n")
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # section 1.3
 
 
@@ -62,11 +64,14 @@ class _GuardedSocket:
         self._request = request
         self._answer = answer
         self._head: BytesIO | None = None
+        self._body = BytesIO()  # what was read of it together with the head
 
     def recv(self, size: int) -> bytes:
         if self._head is None:
-            self._head = BytesIO(re.sub(rb"(?im)^set-cookie *:.*\n", b"", self._read_head()))
-        return self._head.read(size) or self._read(size)
+            end = self._read_head()
+            self._head = BytesIO(re.sub(rb"(?im)^set-cookie *:.*\n", b"", self._answer[:end]))
+            self._body = BytesIO(self._answer[end:])
+        return self._head.read(size) or self._body.read(size) or self._read(size)
 
     def send(self, data: bytes) -> int:
         self.raw.settimeout(self._opening.remaining())
@@ -84,19 +89,23 @@ class _GuardedSocket:
     def close(self) -> None:
         self.raw.close()
 
-    def _read_head(self) -> bytes:
-        # By single bytes, as websocket-client would, too: what follows the head are frames already.
-        while not self._answer.endswith((b"\r\n\r\n", b"\n\n")) and self._read(1):
-            pass
-        return bytes(self._answer)
+    def _read_head(self) -> int:
+        """Read until the head is complete, or to the stream's end; return where it ends."""
+        begin = 0
+        while not (end := HEAD_END.search(self._answer, max(0, begin - 3))):
+            begin = len(self._answer)
+            if not self._read(PIECE):
+                return begin
+        return end.end()
 
     def _read(self, size: int) -> bytes:
-        self.raw.settimeout(self._opening.remaining())
-        data = self.raw.recv(size)
-        self._answer += data
         limit = self._opening.max_handshake
-        if len(self._answer) > limit:
+        room = limit - len(self._answer)
+        if room <= 0:
             raise ConnectionException(f"the server's answer to the handshake has more than max_handshake={limit} bytes")
+        self.raw.settimeout(self._opening.remaining())
+        data = self.raw.recv(min(size, room))
+        self._answer += data
         return data
 
 
@@ -190,9 +199,9 @@ class Opening:
                 if refusal is None and isinstance(error, ConnectionException):
                     raise
                 raise refusal or _translated(error, url, self._options) from error
-            line, answered, _ = _parsed(client.answer)
+            line, answered, rest = _parsed(client.answer)
             if client.raw is not None:
-                return self._checked(client.raw, url, line, answered, client.request)
+                return self._checked(client.raw, url, line, answered, client.request, rest=rest)
             url = _redirected(url, answered)
         raise ConnectionException(f"{show(self._url)} redirected more than {MAX_REDIRECTS} times")
 
@@ -266,7 +275,14 @@ class Opening:
         return [f"{name}: {value}" for name, value in headers.items()]
 
     def _checked(
-        self, sock: socket.socket, url: SplitResult, line: str, headers: dict[str, str], request: bytearray
+        self,
+        sock: socket.socket,
+        url: SplitResult,
+        line: str,
+        headers: dict[str, str],
+        request: bytearray,
+        *,
+        rest: bytes,
     ) -> Connection:
         key = re.search(rb"\r\nSec-WebSocket-Key: (.*)\r\n", request)
         accept = base64.b64encode(hashlib.sha1((key[1] if key else b"") + GUID).digest())  # noqa: S324 section 4.2.2
@@ -284,7 +300,7 @@ class Opening:
             except ValueError as error:
                 problem = str(error)
             else:
-                return Connection(sock, show(url), protocol, headers, deflate)
+                return Connection(sock, show(url), protocol, headers, deflate=deflate, rest=rest)
         sock.close()
         raise ConnectionException(f"{show(url)} {problem}")
 
@@ -315,7 +331,7 @@ def _redirected(url: SplitResult, headers: dict[str, str]) -> SplitResult:
 
 def _parsed(answer: bytes | bytearray) -> tuple[str, dict[str, str], bytes]:
     """Return status line, headers and the body as far as it was read: all empty while the head is not complete."""
-    head, *body = re.split(rb"\r?\n\r?\n", answer, maxsplit=1)
+    head, *body = HEAD_END.split(answer, maxsplit=1)
     if not body:
         return "", {}, b""
     line, *fields = re.split(r"\r?\n", head.decode(errors="replace"))

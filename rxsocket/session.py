@@ -102,7 +102,11 @@ class Session(Lifecycle):
         self._at_once = False  # under _lock: whether the next try is due, by reconnect() or by a scheduler
 
         self._reports = SerialQueue()
-        self._waiter = Waiter()
+        try:
+            self._waiter = Waiter()
+        except OSError as error:
+            problem = f"no session with {self._url} could be made: {error}. Each takes three descriptors (ulimit -n)"
+            raise ConnectionException(problem) from error
         self._errors: Subject[RxSocketException] = Subject("errors", _log_subscriber)
         self.errors: Observable[RxSocketException] = self._errors
         self._round_trips: Subject[float] = Subject("round_trips", self._report_subscriber)

@@ -68,7 +68,8 @@ class Socket:
                 ``messages`` can be subscribed to and all get everything.
 
         Raises:
-            ConnectionException: The URL, or a sub-protocol's name, can never work; the cause is chained.
+            ConnectionException: The URL, or a sub-protocol's name, can never work; or the system has no descriptor, or
+                no thread, left for another session. The cause is chained.
         """
         return self.prepare(sub_url, paused=paused).start()
 
@@ -80,7 +81,8 @@ class Socket:
             paused: As :meth:`connect` takes it.
 
         Raises:
-            ConnectionException: The URL, or a sub-protocol's name, can never work; the cause is chained.
+            ConnectionException: The URL, or a sub-protocol's name, can never work; or the system has no descriptor left
+                for another session. The cause is chained.
         """
         check_protocols(self._protocols)
         url = _join(self._url, sub_url)

@@ -54,6 +54,14 @@ def test_messages_and_control_frames_come_in_their_order(pair):
     assert not channel.has_more
 
 
+def test_what_was_read_with_the_handshake_comes_first():
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(said("second"))
+        channel = Channel(Connection(ours, "ws://host", None, {}, rest=said("first")), 1, Options())
+        assert all_taken(channel) == [["first"], ["second"]]
+
+
 def test_a_part_of_a_message_is_no_message_and_not_nothing(pair):
     channel, peer = pair
     peer.sendall(said("whole")[:3])

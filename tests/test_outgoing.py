@@ -21,7 +21,7 @@ def start() -> Iterator[Start]:
 
         def begin(limit: int, deflate: Deflate | None = None) -> tuple[Outgoing, socket.socket]:
             ours, theirs = map(stack.enter_context, socket.socketpair())
-            return Outgoing(Connection(ours, "ws://host", None, {}, deflate), limit), theirs
+            return Outgoing(Connection(ours, "ws://host", None, {}, deflate=deflate), limit), theirs
 
         yield begin
 

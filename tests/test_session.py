@@ -681,6 +681,40 @@ def test_a_prepared_session_shows_its_whole_life_to_who_subscribed_before_the_st
     assert [type(state) for state in states.all()] == [Connecting, Open, Closing, Closed]
 
 
+def test_where_the_system_has_no_descriptor_left_the_error_says_so():
+    script = """if True:
+        import resource
+        from rxsocket import ConnectionException, websocket
+        sessions = [websocket("ws://127.0.0.1:1").prepare()]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (20, 20))
+        try:
+            for _ in range(20):
+                sessions.append(websocket("ws://127.0.0.1:1").prepare())
+        except ConnectionException as error:
+            print(type(error.__cause__).__name__, error)
+        for session in sessions:
+            session.close()
+    """
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=20, check=True)  # noqa: S603
+    assert done.stdout.startswith("OSError no session with ws://127.0.0.1:1 could be made: [Errno 24]")
+    assert "ulimit -n" in done.stdout
+
+
+def test_where_the_system_has_no_thread_left_the_session_is_closed(monkeypatch):
+    def fail(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    session = websocket("ws://127.0.0.1:1").prepare()
+    closes, errors = Seen(session.closes), Seen(session.errors)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", fail)
+        with pytest.raises(ConnectionException, match="no thread could be started") as caught:
+            session.start()
+    assert closes.one().cause is caught.value
+    assert errors.all() == [caught.value]
+    assert session.start() is session
+
+
 def test_a_prepared_session_that_is_closed_never_connects(server):
     session = websocket(server.url).prepare()
     closes = Seen(session.closes)
