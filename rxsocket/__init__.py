@@ -6,12 +6,14 @@ meet only in ``sync``:
 ===== =================================================================================================================
 floor modules
 ===== =================================================================================================================
-8     ``__main__``: the command line
-7     ``demo``: what the command shows (extra ``demo``)
-6     ``sync``: a store and a server kept the same; ``hub``: a server to sync with and to chat on (extra ``hub``);
+10    ``__main__``: the command line
+9     ``demo``: what the command shows (extra ``demo``)
+8     ``sync``: a store and a server kept the same; ``hub``: a server to sync with and to chat on (extra ``hub``);
       ``demo_stage``: where the demo's steps play
-5     ``socket``: an endpoint, described; ``demo_view``: the demo in a terminal, or in plain lines
-4     ``session``: one session's thread, through all its connections
+7     ``socket``: an endpoint, described; ``demo_view``: the demo in a terminal, or in plain lines
+6     ``session``: a connection to a server, as its user has it
+5     ``runner``: a session's thread, through all its connections
+4     ``conversation``: what a session says and hears on one of them, from any thread
 3     ``lifecycle``: where a session stands, as streams; ``opening``: the seam to websocket-client; ``channel``: an open
       connection in messages
 2     ``store``: values that change by handlers; ``messages``: what a session receives, as streams; ``states``: the

@@ -56,7 +56,8 @@ class Sync(abc.DisposableBase):
         self._decode = decode
         self._receive = store.handle(self._accepted, origin=self)
         self._made = 0  # how many changes are not the server's; written in the store's own queue alone
-        self._sent = 0  # which of them was the last to be sent; written in the actions of _sends alone
+        # Which of them was the last to be sent; written in the actions of _sends alone, under the session's order.
+        self._sent = 0
         # Sends go out in the order of the changes, whichever threads make them. In its actions alone:
         self._sends = SerialQueue()
         self._unsent: tuple[int, object] | None = None  # the last change, if no connection has taken it
@@ -87,7 +88,10 @@ class Sync(abc.DisposableBase):
         return f"<Sync {_status(self.session.current_state)} {self.session.url}>"
 
     def _received(self, message: str | bytes) -> None:
-        sent = self._sent
+        with self.session.order:
+            # What was sent until now the server takes for older than this message, or for what crossed with it; what
+            # is sent from now on may go out behind the pong that says that this has come, and is newer.
+            sent = self._sent
         try:
             value = self._decode(message)
         except DecodeException as error:
@@ -126,8 +130,10 @@ class Sync(abc.DisposableBase):
         number, value = self._unsent
         try:
             message = self._encode(value)
-            # Without waiting, since it happens while the store applies the change that it sends.
-            self.session.send(message, wait=False)
+            with self.session.order:
+                # Without waiting, since it happens while the store applies the change that it sends.
+                self.session.send(message, wait=False)
+                self._sent = max(self._sent, number)
             self._unconfirmed = self._unsent
         except SendException as error:
             if not isinstance(self.session.current_state, Open | Closed):
@@ -137,7 +143,6 @@ class Sync(abc.DisposableBase):
             failure = SendException(f"a change was not sent, since it can't be encoded: {error}")
             failure.__cause__ = error
             self.session.report(failure)
-        # Only now: what came before, and was answered by a pong before, is older than this change.
         self._sent = max(self._sent, number)
         self._unsent = None
         self._ask()

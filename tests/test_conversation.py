@@ -13,7 +13,7 @@ import pytest
 import reactivex.operators as ops
 from servers import DEADLINE, Seen, Wire, within
 
-import rxsocket.session
+import rxsocket.runner
 from rxsocket.backoff import Backoff
 from rxsocket.errors import SendException
 from rxsocket.frames import Close, Message, Ping, Pong, encode_message, encode_ping, encode_pong
@@ -29,7 +29,7 @@ PERIOD = 0.01
 def keeper(monkeypatch) -> Keeper:
     """One that looks often."""
     keeper = Keeper(PERIOD)
-    monkeypatch.setattr(rxsocket.session, "KEEPER", keeper)
+    monkeypatch.setattr(rxsocket.runner, "KEEPER", keeper)
     return keeper
 
 

@@ -1,0 +1,275 @@
+"""What a session says and hears on its open connection, from whichever thread."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import NoReturn
+
+from reactivex import Observable
+
+from .channel import Channel
+from .errors import ConnectionException, ProtocolException, RxSocketException, SendException, SubscriberException
+from .frames import (
+    MAX_REASON,
+    NO_STATUS_RECEIVED,
+    Close,
+    Payload,
+    Ping,
+    Pong,
+    encode_close,
+    encode_ping,
+    encode_pong,
+)
+from .lifecycle import Lifecycle
+from .messages import Messages
+from .options import Options
+from .outgoing import Outgoing
+from .states import Closed, Closing, Initiator, Open, State
+from .subjects import SerialQueue, Subject
+from .waiting import Waiter
+
+__all__ = ["Conversation", "logger"]
+
+logger = logging.getLogger("rxsocket")
+
+LINGER_SECONDS = 1.0  # for the peer to end the TCP connection after the closing handshake (section 7.1.1)
+
+# The identifiers of all sessions' threads, each written by its thread. None of them waits for any session's peer to
+# read, or two sessions that send by each other would stop.
+session_threads: set[int] = set()
+
+
+class Conversation(Lifecycle):
+    """The part of a session that sends, answers control frames, and reports; it neither connects nor waits.
+
+    Args:
+        url: Where it is to lead, as it is shown.
+        options: The endpoint's options.
+        paused: Whether to begin paused.
+
+    Attributes:
+        messages: What the server sends. Completes after the last message.
+        errors: What went wrong, each a :class:`~rxsocket.RxSocketException`: a connection that failed or was lost, a
+            subscriber that raised, a message that is not what it should be. It does not end the other streams; it is
+            not replayed, but logged too (logger ``rxsocket``).
+        round_trips: The seconds between each ping of this side and its pong: those of ``ping_interval``, sent while
+            nothing comes, and those of :meth:`~rxsocket.Session.ping`.
+    """
+
+    def __init__(self, url: str, options: Options, *, paused: bool) -> None:
+        super().__init__(self._report_subscriber)
+        self._options = options
+        self._url = url  # written by the session's thread
+        self._ident: int | None = None  # of the session's thread, written by it
+        self._channel: Channel | None = None  # written under _lock, by the session's thread: there from Open on
+        self._outgoing: Outgoing | None = None  # under _lock: of the channel, while the state is Open
+        self._waits_for_room = 0  # under _lock: how many threads do
+        self._turns = 0  # how often the session's thread came around; written by it alone
+        self._waiting = True  # whether it waits, and so is held up by nobody; written by it alone
+        self._reports = SerialQueue()
+        try:
+            self._waiter = Waiter()
+        except OSError as error:
+            problem = f"no session with {url} could be made: {error}. Each takes three descriptors (ulimit -n)"
+            raise ConnectionException(problem) from error
+        self._errors: Subject[RxSocketException] = Subject("errors", _log_subscriber)
+        self.errors: Observable[RxSocketException] = self._errors
+        self._round_trips: Subject[float] = Subject("round_trips", self._report_subscriber)
+        self.round_trips: Observable[float] = self._round_trips
+        self.messages = Messages(
+            self._report_subscriber,
+            self._waiter.wake,
+            self.report,
+            max_held=options.max_held,
+            max_held_messages=options.max_held_messages,
+            paused=paused,
+        )
+
+    @property
+    def url(self) -> str:
+        """Where it leads, after redirects, without user and password."""
+        channel = self._channel
+        return self._url if channel is None else channel.connection.url
+
+    @property
+    def protocol(self) -> str | None:
+        """The sub-protocol that the server picked; None while Connecting, and where it picked none."""
+        channel = self._channel
+        return None if channel is None else channel.connection.protocol
+
+    def report(self, error: RxSocketException) -> None:
+        """Log an error, and deliver it to the subscribers of :attr:`errors`. From any thread."""
+        where = "" if self.url in str(error) else f"{self.url}: "
+        raised = error.__cause__ if isinstance(error, SubscriberException) else None
+        if isinstance(raised, SendException):  # of a subscriber that answers, after a close: it needs no traceback
+            logger.warning("%s%s (%s)", where, error, raised)
+        else:
+            logger.warning("%s%s", where, error, exc_info=raised)
+        self._reports.run(partial(self._errors.on_next, error))
+
+    # --- what is sent, on any thread
+
+    @property
+    def order(self) -> AbstractContextManager[object]:
+        """Is held while a message takes its place in what is sent: for who must know what was sent before what came."""
+        return self._lock
+
+    def _on_own_thread(self) -> bool:
+        return threading.get_ident() == self._ident
+
+    def _enter(self, state: State) -> None:
+        super()._enter(state)
+        channel = self._channel
+        self._outgoing = channel.outgoing if channel is not None and isinstance(state, Open) else None
+
+    def _joinable(self, size: int, *, wait: bool) -> Outgoing:
+        """Return what is on its way out, once a message of that size may join it. Under _lock."""
+        waits_for_room = wait and threading.get_ident() not in session_threads
+
+        def settled() -> bool:
+            outgoing = self._outgoing
+            return self._refusal() is not None or (outgoing is not None and (outgoing.has_room or not waits_for_room))
+
+        self._waits_for_room += 1
+        try:
+            in_time = self._changed.wait_for(
+                settled, self._options.send_timeout if wait and not self._on_own_thread() else 0.0
+            )
+        finally:
+            self._waits_for_room -= 1
+        refusal = self._refusal()
+        outgoing = self._outgoing
+        if refusal is not None:
+            self._refuse(refusal)
+        if outgoing is None or not in_time:
+            problem = "still connecting" if outgoing is None else "the peer does not read"
+            self._refuse(f"{problem} after send_timeout={self._options.send_timeout:g} s" if wait else problem)
+        if not waits_for_room and not outgoing.takes(size):
+            self._refuse(f"over max_outgoing={self._options.max_outgoing} bytes would wait for the peer to read")
+        return outgoing
+
+    def _join(self, outgoing: Outgoing, opcode: int, payload: Payload) -> None:
+        """Let a message, or a ping, join what is on its way out, behind all that was sent before. Under _lock."""
+        if self._on_own_thread():
+            outgoing.answer(opcode, payload)  # what a batch of messages produces is written at its end
+            return
+        if outgoing.send(opcode, payload):
+            return  # who was woken when the socket took no more will write it together with what waits already
+        try:
+            self._write()
+        finally:  # also if Ctrl-C comes: what has joined goes out
+            if outgoing:
+                self._waiter.wake()
+        if outgoing.error is not None:
+            self._refuse(str(outgoing.error))
+
+    def _refusal(self) -> str | None:
+        """Why no message can be sent any more, if none can. Under _lock."""
+        match self._state:
+            case Closed(event):
+                return f"the session is closed ({f'{event.code} {event.reason}'.strip()})"
+            case Closing():
+                return "the session is closing"
+            case _:
+                error = self._outgoing.error if self._outgoing is not None else None
+                return None if error is None else str(error)
+
+    def _refuse(self, refusal: str) -> NoReturn:
+        cause = None if self._channel is None else self._channel.outgoing.error
+        raise SendException(f"the message was not sent: {refusal}") from cause
+
+    def _write(self) -> None:
+        """Give the socket what it takes of what is on its way out. Under _lock."""
+        channel = self._channel
+        if channel is not None and channel.outgoing:
+            channel.outgoing.write()
+            if self._waits_for_room and channel.outgoing.has_room:
+                self._changed.notify_all()
+
+    def _enter_closing(self, initiator: Initiator, close: Close, frame: bytes) -> None:
+        """Make the transition from Open to Closing, with a close frame behind what is on its way out. Under _lock."""
+        channel = self._channel
+        assert channel is not None  # noqa: S101 it is there from Open on
+        channel.limit_closing(self._options.close_timeout)
+        self._enter(Closing(initiator))
+        channel.sent = close
+        channel.outgoing.release()
+        channel.outgoing.append(frame)
+
+    # --- what came, on the session's thread or the keeper's
+
+    def _answer(self, channel: Channel, ping: Ping) -> None:
+        with self._lock:
+            # A peer that pings and never reads has no claim on memory; section 5.5.3: not every ping must be answered.
+            if isinstance(self._state, Open) and channel.outgoing.has_room:
+                channel.outgoing.append(encode_pong(ping.payload))
+            channel.outgoing.release()
+            self._write()
+
+    def _take_close(self, channel: Channel, close: Close) -> None:
+        # Section 5.5.1: answered with the same status, unless this side began.
+        frame = encode_close(None if close.code == NO_STATUS_RECEIVED else close)
+        with self._lock:
+            channel.received = close
+            if isinstance(self._state, Open):
+                self._enter_closing("server", close, frame)
+            channel.limit_closing(LINGER_SECONDS)
+
+    def _take_pong(self, channel: Channel, pong: Pong) -> None:
+        with self._lock:
+            answers = channel.keepalive.pong(pong.payload, time.monotonic())
+        for seconds, answered in answers:
+            self._round_trips.on_next(seconds)
+            answered(seconds)
+
+    def _fail(self, channel: Channel, failure: ProtocolException) -> None:
+        # Section 7.1.7: fail the connection.
+        close = Close(failure.code, str(failure)[:MAX_REASON])
+        with self._lock:
+            channel.failure = failure
+            if isinstance(self._state, Open):
+                self._enter_closing("client", close, encode_close(close))
+            channel.limit_closing(LINGER_SECONDS)
+        self.report(failure)
+
+    def _ask_if_due(self, channel: Channel) -> None:
+        """Ping a peer from which nothing comes. Under _lock."""
+        now = time.monotonic()
+        if isinstance(self._state, Open) and channel.keepalive.is_due(now):
+            channel.outgoing.append(encode_ping(channel.keepalive.ask(now)))
+            self._write()
+
+    def _report_subscriber(self, stream: str, error: BaseException) -> None:
+        failure = SubscriberException(stream)
+        failure.__cause__ = error
+        self.report(failure)
+
+    # --- on the keeper's thread, while a subscriber holds the session's thread up
+
+    @property
+    def turn(self) -> int | None:
+        """How often the session's thread came around; None while it waits, and so is held up by nobody."""
+        return None if self._waiting else self._turns
+
+    def keep(self) -> None:
+        """Read ahead, answer pings and a close frame, and write, as the session's thread would."""
+        channel = self._channel
+        if channel is None:
+            return
+        for arrival in channel.read_ahead():
+            if isinstance(arrival, Ping):
+                self._answer(channel, arrival)
+            else:
+                self._take_close(channel, arrival)
+        with self._lock:
+            self._ask_if_due(channel)
+            channel.outgoing.release()
+            self._write()
+
+
+def _log_subscriber(stream: str, error: BaseException) -> None:
+    logger.error("a subscriber of %s raised", stream, exc_info=error)

@@ -1,0 +1,318 @@
+"""A session's thread: it makes one connection after the other, and serves each to its end."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from urllib.parse import SplitResult
+
+from reactivex import abc
+
+from .channel import Channel
+from .conversation import Conversation, logger, session_threads
+from .errors import ConnectionException, ProtocolException, RxSocketException
+from .frames import ABNORMAL_CLOSURE, GOING_AWAY, NO_STATUS_RECEIVED, NORMAL_CLOSURE, Close, Ping, Pong, encode_close
+from .keeper import KEEPER
+from .opening import Opening
+from .options import Options
+from .states import Closed, CloseEvent, Closing, Connecting, Initiator, Open, OpenEvent
+from .urls import show
+
+__all__ = ["Runner"]
+
+UNREMARKABLE = {NORMAL_CLOSURE, GOING_AWAY, NO_STATUS_RECEIVED}  # codes that a server closes with in good order
+
+
+class Runner(Conversation):
+    """The part of a session that lives on a thread of its own, from Connecting to Closed.
+
+    Args:
+        url: Where it leads, or a function that says so at each try to connect.
+        protocols: The sub-protocols to offer.
+        options: The endpoint's options.
+        paused: Whether to begin paused.
+        forget: Is called at the end, after which nothing of it is delivered any more.
+    """
+
+    def __init__(
+        self,
+        url: SplitResult | Callable[[], SplitResult],
+        protocols: Sequence[str],
+        options: Options,
+        *,
+        paused: bool,
+        forget: Callable[[], None],
+    ) -> None:
+        super().__init__("a URL that is not known yet" if callable(url) else show(url), options, paused=paused)
+        self._find_url = url if callable(url) else lambda: url
+        self._protocols = protocols
+        self._forget = forget
+        self._opening: Opening | None = None  # under _lock; of the try that is under way
+        self._number = 1  # the session's thread alone: of the connection that there is, or is to be
+        self._backoff = options.reconnect  # under _lock: how to go on after an end; None once it is closed by close()
+        self._at_once = False  # under _lock: whether the next try is due, by reconnect() or by a scheduler
+        self._ended = threading.Event()  # set after the last event was delivered
+        self._finisher: int | None = None  # the thread that delivers the end; written by it alone
+        # A daemon: a script that ends is not kept alive by a feed. At exit the sessions still open close first.
+        self._thread = threading.Thread(target=self._run, name=f"rxsocket {self._url}", daemon=True)
+
+    def _begin_close(self, close: Close) -> None:
+        frame = encode_close(close)
+        given_up = CloseEvent(ABNORMAL_CLOSURE, close.reason, "client", was_clean=False, connection=self._number)
+        opening = None
+        try:
+            with self._lock:
+                self._backoff = None
+                self._at_once = False
+                opening = self._opening
+                if isinstance(self._state, Open):
+                    self._enter_closing("client", close, frame)
+                    # From here, too, since the session's own thread may be held up by a subscriber.
+                    self._write()
+                elif isinstance(self._state, Connecting):
+                    self._enter(Closed(given_up))
+        finally:  # also if Ctrl-C comes
+            if isinstance(self._state, Closed) and self._state.event is given_up:
+                # On this thread, since the session's own may be held up by a host that does not answer.
+                if opening is not None:
+                    opening.abort()
+                if self._thread.ident is None:  # it will never be started, and so never close this
+                    self._waiter.close()
+                self._finish(given_up)
+            else:
+                self._waiter.wake()
+
+    def _finish(self, event: CloseEvent) -> None:
+        """Tell of the session's end. By who made the transition to Closed."""
+        self._finisher = threading.get_ident()
+        with ExitStack() as stack:  # each is done, the last first, whatever a subscriber raises: SystemExit, say
+            stack.callback(self._ended.set)
+            stack.callback(self._forget)
+            stack.callback(self._reports.run, self._errors.on_completed)
+            stack.callback(self._reports.run, self._round_trips.on_completed)
+            stack.callback(self._events.run, self._states.on_completed)
+            stack.callback(self.messages.complete)
+            stack.callback(self._tell, event)
+
+    def _tell(self, event: CloseEvent) -> None:
+        if event.cause is not None and not isinstance(event.cause, ProtocolException):
+            self.report(event.cause)
+        unremarkable = event.code in UNREMARKABLE or event.initiator == "client" or event.cause is not None
+        level = logging.INFO if unremarkable else logging.WARNING
+        logger.log(level, "%s: closed, %d %s by the %s", self.url, event.code, event.reason, event.initiator)
+
+    def _hurry(self) -> None:
+        with self._lock:
+            self._at_once = True
+            self._changed.notify_all()
+
+    def _on_time(self, scheduler: abc.SchedulerBase, state: object = None) -> None:
+        self._hurry()
+
+    # --- on the session's thread
+
+    def _run(self) -> None:
+        self._ident = threading.get_ident()
+        session_threads.add(self._ident)
+        try:
+            attempt = 0
+            going_on = True
+            while going_on:
+                cause = self._try()
+                channel = self._channel
+                backoff = self._options.reconnect
+                if channel is not None and backoff is not None and time.monotonic() - channel.opened >= backoff.stable:
+                    attempt = 0
+                attempt += 1
+                going_on = self._goes_on(cause, attempt)
+        finally:
+            session_threads.discard(self._ident)
+
+    def _try(self) -> RxSocketException | None:
+        """Make a connection, and live with it to its end; return what ended it, or kept it away, unasked for."""
+        self._channel = None
+        try:
+            url = self._find_url()
+            self._url = show(url)
+            with self._lock:
+                if not isinstance(self._state, Connecting):
+                    return None
+                self._opening = opening = Opening(url, self._protocols, self._options)
+            connection = opening.run()
+            if self._options.ping_interval is not None and self._options.ping_timeout is not None:
+                connection.expect_acknowledgements(self._options.ping_interval + self._options.ping_timeout)
+            with self._lock:
+                self._channel = channel = Channel(connection, self._number, self._options)
+                if isinstance(self._state, Connecting):
+                    self._at_once = False
+                    self._enter(Open(OpenEvent(connection.url, connection.protocol, self._number, connection.headers)))
+            return self._serve(channel)
+        except ConnectionException as error:
+            return error
+        except BaseException as error:  # noqa: BLE001 whatever it is (sys.exit() of a subscriber, say), a Closed must come
+            with self._lock:
+                self._backoff = None
+            cause = ConnectionException(f"{self.url} could not be served any more: {error!r}")
+            cause.__cause__ = error
+            return cause
+
+    def _serve(self, channel: Channel) -> RxSocketException | None:
+        """Read, deliver and write in turn, until the connection's end; return what ended it unasked for."""
+        if isinstance(self._state, Closed):
+            return None  # it was given up at the last moment
+        outgoing = channel.outgoing
+        cut = False
+        drained = False
+        KEEPER.add(self)
+        self._waiting = False
+        try:
+            while True:
+                self._turns += 1
+                if self._events:
+                    self._events.drain()
+                self.messages.drain()
+                full = self.messages.full
+                # Where a read ended at its limit, a ping that belongs to the last message may be in the next.
+                cut = channel.is_cut and not cut
+                if outgoing:
+                    with self._lock:
+                        if not cut:
+                            outgoing.release()
+                        self._write()
+                if channel.deadline is not None:
+                    self._check_deadline(channel, full=full)
+                if (full or drained) and not cut:
+                    self._wait(channel, reading=not full, writing=bool(outgoing))
+                drained = full or not self._take(channel) or not channel.is_cut
+        except ConnectionException as error:
+            return error
+        finally:
+            self._waiting = True
+            KEEPER.remove(self)
+
+    def _check_deadline(self, channel: Channel, *, full: bool) -> None:
+        """Raise a ConnectionException when a closing took too long, or can't end."""
+        deadline, writing = channel.deadline, bool(channel.outgoing)
+        if full and not writing:
+            raise ConnectionException(f"{self.url} was closed while paused: what it still had to say was not read")
+        if deadline is not None and time.monotonic() >= deadline:
+            problem = "did not read all that was sent to it" if writing else "did not answer the close frame"
+            raise ConnectionException(f"{self.url} {problem} within close_timeout")
+
+    def _take(self, channel: Channel) -> bool:
+        """Read, and deliver what came; return whether anything did."""
+        arrival = channel.take()
+        while arrival is not None:
+            if isinstance(arrival, list):
+                self.messages.deliver(arrival, channel.number)
+            elif isinstance(arrival, Ping):
+                # In the order in which they came: to the peer, a pong says that what it sent before has arrived.
+                self._answer(channel, arrival)
+            elif isinstance(arrival, Pong):
+                self._take_pong(channel, arrival)
+            elif isinstance(arrival, Close):
+                self._take_close(channel, arrival)
+            else:
+                self._fail(channel, arrival)
+            if not channel.has_more:
+                return True
+            arrival = channel.take()
+        return False
+
+    def _wait(self, channel: Channel, *, reading: bool, writing: bool) -> None:
+        """Wait until there is something to do."""
+        now = time.monotonic()
+        timeout = channel.keepalive.remaining(now)
+        if timeout is not None and timeout <= 0:
+            timeout = self._ask(channel, now, reading=reading)
+        if channel.deadline is not None:
+            timeout = max(0.0, channel.deadline - now)
+        self._waiting = True
+        self._waiter.wait(channel.connection, reading=reading, writing=writing, timeout=timeout)
+        self._waiting = False
+
+    def _ask(self, channel: Channel, now: float, *, reading: bool) -> float | None:
+        """Ping a peer of which nothing was heard, or find it lost; return the seconds until it is time for the next."""
+        with self._lock:
+            if not reading:
+                channel.keepalive.heard(now)  # it may say what it likes: nobody listens
+            elif channel.keepalive.is_lost(now):
+                raise ConnectionException(
+                    f"{self.url} is lost: nothing came for {self._options.ping_timeout:g} s after a ping (ping_timeout)"
+                )
+            self._ask_if_due(channel)
+            return channel.keepalive.remaining(now)
+
+    def _goes_on(self, cause: RxSocketException | None, attempt: int) -> bool:
+        """End what a try has left; then wait until the next is due, or be Closed, and return False."""
+        with self._lock:
+            channel = self._channel
+            unanswered = [] if channel is None else channel.keepalive.end()
+            event = None if isinstance(self._state, Closed) else self._close_event(channel, cause)
+            state = None if event is None else self._following(event, attempt)
+            if channel is not None:
+                self._waiter.forget()
+                channel.connection.close()
+                channel.outgoing.clear()
+                self._number += 1
+            if state is not None:
+                self._enter(state)
+        for answered in unanswered:
+            answered(None)
+        if event is not None and isinstance(state, Connecting):
+            self._tell(event)
+            self._await_try(state)
+            return True
+        self._waiter.close()
+        if event is not None:
+            self._finish(event)
+        return False
+
+    def _following(self, event: CloseEvent, attempt: int) -> Connecting | Closed:
+        """Return the state that comes after an end. Under _lock."""
+        lost = self._state.lost if isinstance(self._state, Connecting) else event
+        backoff = self._backoff
+        if self._at_once:
+            return Connecting(attempt, 0.0, event.cause, lost)
+        if backoff is None or backoff.gives_up(attempt) or backoff.is_final(event.code, event.cause):
+            return Closed(event)
+        return Connecting(attempt, backoff.delay(attempt), event.cause, lost)
+
+    def _await_try(self, state: Connecting) -> None:
+        """Wait until a try is due, or the session is closed."""
+        backoff = self._options.reconnect
+        scheduler = None if backoff is None else backoff.scheduler
+        logger.info("%s: try %d to connect again, in %.1f s", self._url, state.attempt, state.delay)
+        timer = None if scheduler is None else scheduler.schedule_relative(state.delay, self._on_time)
+        # When the timer stands: who sees the event may be the one who makes a virtual time go on.
+        self._events.drain()
+        with self._lock:
+            self._changed.wait_for(
+                lambda: self._at_once or isinstance(self._state, Closed), state.delay if timer is None else None
+            )
+            self._at_once = False
+        if timer is not None:
+            timer.dispose()
+
+    def _close_event(self, channel: Channel | None, cause: RxSocketException | None) -> CloseEvent:
+        """Say how a connection ended, or why there was none. Under _lock."""
+        number = self._number
+        if channel is None:
+            return CloseEvent(
+                ABNORMAL_CLOSURE, str(cause or ""), "network", was_clean=False, cause=cause, connection=number
+            )
+        received, failure, unsent = channel.received, channel.failure, channel.outgoing.unsent
+        # The close frame is the last to go: what is still there, or could not go, is it, or stands before it.
+        sent = None if unsent else channel.sent
+        initiator: Initiator = self._state.initiator if isinstance(self._state, Closing) else "network"
+        code, reason, was_clean = ABNORMAL_CLOSURE, str(cause or ""), False
+        if failure is not None:
+            # After a close frame of this side no other could be sent for the failure.
+            code = failure.code if channel.sent and channel.sent.code == failure.code else ABNORMAL_CLOSURE
+            reason, cause, received = str(failure), failure, None
+        elif received is not None:
+            code, reason, was_clean, cause = received.code, received.reason, sent is not None, None
+        return CloseEvent(code, reason, initiator, was_clean, cause, sent, received, number, unsent)
