@@ -161,6 +161,7 @@ def _versions() -> dict[str, str]:
     if node is not None:
         done = subprocess.run([node, "--version"], capture_output=True, text=True, check=False)
         found["Node"] = done.stdout.strip()
+        found |= msgspec.json.decode((FOLDER / "node" / "package.json").read_bytes())["dependencies"]
     return found
 
 

@@ -224,9 +224,9 @@ def test_the_windows_of_both_directions_are_the_same(offer, answer):
 
 
 @pytest.fixture(scope="module")
-def runner():
+def measuring():
     with running("benchmarks.server") as server:
-        yield Runner(server, 0.05, 2, lambda _: None)
+        yield server
 
 
 @pytest.mark.parametrize(
@@ -239,8 +239,8 @@ def runner():
         ("roundtrip", "websockets-sync"),
     ],
 )
-def test_what_a_client_counts_is_what_the_server_counts(runner, name, peer):
-    measured = runner.measure(ROWS[name], (OURS, peer))
+def test_what_a_client_counts_is_what_the_server_counts(measuring, name, peer):
+    measured = Runner(measuring, 0.05, 2, print).measure(ROWS[name], (OURS, peer))
     assert measured.missing == {}
     assert {who: len(rounds) for who, rounds in measured.rounds.items()} == {OURS: 2, peer: 2}
     for figures in itertools.chain.from_iterable(measured.rounds.values()):
@@ -253,8 +253,11 @@ def test_a_server_that_does_not_start_is_told():
         raise AssertionError("it runs")
 
 
-def test_who_can_not_be_measured_is_missing_with_the_reason_and_the_others_go_on(runner):
-    measured = runner.measure(ROWS["receive-deflate-1k"], ("websocket-client", "websockets-sync"))
+def test_who_can_not_be_measured_is_missing_with_the_reason_and_the_others_go_on(measuring):
+    told: list[str] = []
+    row = ROWS["receive-deflate-1k"]
+    measured = Runner(measuring, 0.05, 2, told.append).measure(row, ("websocket-client", "websockets-sync"))
     assert measured.missing.keys() == {"websocket-client"}
     assert measured.missing["websocket-client"].startswith("failed: ")
     assert len(measured.rounds["websockets-sync"]) == 2
+    assert len(told) == 3, "it is not tried again"
