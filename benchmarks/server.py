@@ -11,8 +11,8 @@ that are made before they are needed. What a connection is for stands in its URL
 Everywhere ``size``, ``text`` and ``json`` say what the messages are, and ``deflate=1`` that they are compressed.
 
 Its first line of output, in JSON, has its ports and the file of its certificate authority. After each connection comes
-a line that says how many messages the client sent (``received``), and how many it was sent (``sent``). It ends with its
-standard input.
+a line that says what its URL was, how many messages the client sent (``received``), and how many it was sent
+(``sent``). It ends with its standard input.
 """
 
 from __future__ import annotations
@@ -251,13 +251,15 @@ class Server:
         # Not settimeout(), with which Python asks the system before each call whether there is something.
         for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
             sock.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", PATIENCE, 0))
+        target: str | None = None
         conversation: Conversation | None = None
         error: OSError | None = None
         try:
             if context is not None:
                 sock = context.wrap_socket(sock, server_side=True)
             handshake = Handshake.read(sock)
-            plan = Plan.of(handshake.target)
+            target = handshake.target
+            plan = Plan.of(target)
             plan.frames()  # made before the clock starts
             sock.sendall(handshake.answer(deflate=plan.deflate))
             conversation = Conversation(sock, plan)
@@ -267,6 +269,7 @@ class Server:
         finally:
             sock.close()
         self.say(
+            target=target,
             sent=conversation.sent if conversation else 0,
             received=conversation.received if conversation else 0,
             error=str(error) if error else None,
