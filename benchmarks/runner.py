@@ -10,11 +10,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import IO
 
+from .cpu import pinned
 from .peers import PEERS
 from .results import Figures, Measured
 from .rows import Row
@@ -141,7 +142,8 @@ class Runner:
         }
         module = PEERS[peer].module
         program = _node() if module == "node" else (sys.executable, "-m", "benchmarks.clients", module)
-        figures = _run(*program, json.dumps(task))
+        with pinned() if row.takes_turns else nullcontext():
+            figures = _run(*program, json.dumps(task))
         if "not yet" in figures:
             raise Unmeasured(f"not yet: {figures['not yet']}")
         return figures

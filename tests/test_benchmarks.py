@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import subprocess
+import sys
 import zlib
 from dataclasses import fields
 
@@ -13,6 +15,7 @@ import pytest
 from benchmarks.__main__ import main
 from benchmarks.clients.measures import MEASURES, Task
 from benchmarks.content import contents
+from benchmarks.cpu import pinned
 from benchmarks.peers import OURS, PEERS, with_subjects
 from benchmarks.report import show, table
 from benchmarks.results import Measured, advantage, has_fallen, holds, middle, ratio
@@ -138,6 +141,16 @@ def test_a_peer_that_there_is_not_is_told(capsys):
 def test_the_list_has_every_row(capsys):
     assert main(["--list"]) == 0
     assert set(ROWS) <= set(capsys.readouterr().out.split())
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system keeps nobody to a CPU")
+def test_who_is_pinned_keeps_to_one_cpu_and_so_do_the_processes_that_it_starts():
+    before = os.sched_getaffinity(0)
+    with pinned():
+        code = "import os; print(*os.sched_getaffinity(0))"
+        told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout  # noqa: S603 ours
+        assert os.sched_getaffinity(0) == {max(before)} == {int(told)}
+    assert os.sched_getaffinity(0) == before
 
 
 # --- what is said
