@@ -11,7 +11,7 @@ module                                what it does
 ``rows``; ``peers``                   what is measured; who is
 ``server``                            the process that all clients talk to, faster than each of them
 ``wire``; ``bulk``; ``certificate``   its frames; its unmasking, with numpy; its TLS
-``content``                           what the messages say
+``content``; ``cpu``                  what the messages say; keeping to one CPU
 ``clients``                           one module for each peer, and what measures it; ``node`` has that for RxJS
 ====================================  ==================================================================================
 """

@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit code: 0 for success, 1 when the short form found that a ratio has fallen, 2 for a selection of
-        nothing, or a figure of nothing.
+        nothing, and for a figure that can't be drawn.
     """
     arguments = _parser().parse_args(argv)
     if arguments.list:
@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     results = Results(
         date=datetime.now(UTC).isoformat(timespec="seconds"),
-        machine=f"{platform.platform()}, {os.cpu_count()} CPUs",
+        machine=f"{platform.system()}, {platform.machine()}, {os.cpu_count()} CPUs",
         versions=_versions(),
         repeat=arguments.repeat,
         seconds=arguments.seconds,
@@ -127,8 +127,11 @@ def _chosen(row: Row, wanted: Sequence[str]) -> list[str]:
 
 
 def _draw(file: Path) -> int:
-    from .figure import PANELS, draw  # noqa: PLC0415 it needs the extra
-
+    try:
+        from .figure import PANELS, draw  # noqa: PLC0415 it needs the extra
+    except ImportError as error:
+        print(f"the figure needs the extra: pip install -e '.[benchmark]' (no module {error.name})", file=sys.stderr)
+        return 2
     results = msgspec.json.decode(file.read_bytes(), type=Results) if file.exists() else None
     missing = [name for name in PANELS if results is None or name not in results.rows]
     if results is None or missing:
@@ -161,6 +164,7 @@ def _versions() -> dict[str, str]:
     if node is not None:
         done = subprocess.run([node, "--version"], capture_output=True, text=True, check=False)
         found["Node"] = done.stdout.strip()
+        found |= msgspec.json.decode((FOLDER / "node" / "package.json").read_bytes())["dependencies"]
     return found
 
 

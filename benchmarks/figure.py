@@ -57,4 +57,4 @@ def _panel(panel: Axes, row: Row, measured: Measured) -> None:
 
 def _said(measured: Measured, peer: str, row: Row, figure: float) -> str:
     times = None if peer == OURS else ratio(measured, peer, row.metrics[0])
-    return show(figure) if times is None else f"{show(figure)} (rxsocket {show(times)}×)"
+    return show(figure) if times is None else f"{show(figure)} (rxsocket {times:.2g}×)"

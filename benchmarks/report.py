@@ -13,7 +13,7 @@ __all__ = ["reached", "show", "table"]
 
 LABELS = {"dependencies": "reactivex, websocket-client, msgspec"}
 LABEL_WIDTH = 42
-CELL_WIDTH = 16
+CELL_WIDTH = 18
 
 
 def show(number: float) -> str:

@@ -73,6 +73,15 @@ class Row(NamedTuple):
     bars: tuple[Bar, ...] = ()
     options: Mapping[str, int | bool] = MappingProxyType({})
 
+    @property
+    def takes_turns(self) -> bool:
+        """Whether client and server only ever work in turn, and so run on one CPU.
+
+        To wake another, which sleeps, takes longer than all that a client does in a round trip, and now less and now
+        more.
+        """
+        return self.kind == "round trip"
+
     def target(self, seconds: float) -> str:
         """Return the path and query of the server's URL."""
         path = {"receive": "/flood", "answer": "/echo", "round trip": "/echo", "send": "/sink"}.get(self.kind, "/echo")
@@ -80,6 +89,8 @@ class Row(NamedTuple):
         query.update({name: int(value) for name, value in self.options.items() if name in _OF_THE_SERVER})
         if self.kind not in {"connect", "gather"}:
             query["seconds"] = seconds
+        if self.takes_turns:
+            query["pinned"] = 1
         return f"{path}?{urlencode(query)}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import queue
 import shutil
@@ -9,11 +10,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import IO
 
+from .cpu import pinned
 from .peers import PEERS
 from .results import Figures, Measured
 from .rows import Row
@@ -88,6 +90,7 @@ class Runner:
         self._seconds = seconds
         self._repeat = repeat
         self._tell = tell
+        self._turns = itertools.count()  # so that each URL is another
 
     def measure(self, row: Row, peers: Sequence[str]) -> Measured:
         """Measure a row of some peers, in turn and repeated; each round begins with another of them."""
@@ -114,15 +117,19 @@ class Runner:
             with running("rxsocket", "hub", "--port", "0") as hub:
                 return self._client(row, peer, hub.first.split()[4])
         base = self._where["tls" if row.options.get("tls") else "plain"]
-        while not self._server.lines.empty():  # of connections that no client waited for
-            self._server.lines.get()
-        figures = self._client(row, peer, base + row.target(self._seconds))
+        target = f"{row.target(self._seconds)}&turn={next(self._turns)}"
+        figures = self._client(row, peer, base + target)
         for ours, theirs in (("received", "sent"), ("sent", "received")):
-            if ours in figures:
-                line = json.loads(self._server.lines.get(timeout=DEADLINE))
-                if figures[ours] != line[theirs]:
-                    raise Unmeasured(f"it says {ours} {figures[ours]}, and the server: {line}")
+            if ours in figures and figures[ours] != (told := self._told(target))[theirs]:
+                raise Unmeasured(f"it says {ours} {figures[ours]}, and the server: {told}")
         return figures
+
+    def _told(self, target: str) -> dict[str, object]:
+        """Return what the server says of a connection; what it says of others, which failed, is let go."""
+        while True:
+            line: dict[str, object] = json.loads(self._server.lines.get(timeout=DEADLINE))
+            if line["target"] == target:
+                return line
 
     def _client(self, row: Row, peer: str, url: str) -> Figures:
         task = {
@@ -135,7 +142,8 @@ class Runner:
         }
         module = PEERS[peer].module
         program = _node() if module == "node" else (sys.executable, "-m", "benchmarks.clients", module)
-        figures = _run(*program, json.dumps(task))
+        with pinned() if row.takes_turns else nullcontext():
+            figures = _run(*program, json.dumps(task))
         if "not yet" in figures:
             raise Unmeasured(f"not yet: {figures['not yet']}")
         return figures

@@ -8,11 +8,12 @@ that are made before they are needed. What a connection is for stands in its URL
   After ``seconds``, if that is given, it closes.
 - ``/sink``: takes what comes.
 
-Everywhere ``size``, ``text`` and ``json`` say what the messages are, and ``deflate=1`` that they are compressed.
+Everywhere ``size``, ``text`` and ``json`` say what the messages are, ``deflate=1`` that they are compressed, and
+``pinned=1`` that the connection is served on the CPU that :func:`benchmarks.cpu.pinned` takes.
 
 Its first line of output, in JSON, has its ports and the file of its certificate authority. After each connection comes
-a line that says how many messages the client sent (``received``), and how many it was sent (``sent``). It ends with its
-standard input.
+a line that says what its URL was, how many messages the client sent (``received``), and how many it was sent
+(``sent``). It ends with its standard input.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -37,12 +39,13 @@ from urllib.parse import parse_qsl, urlsplit
 
 from .certificate import make_authority
 from .content import contents
+from .cpu import pinned
 from .wire import BINARY, CLOSE, TEXT, close_frame, deflated, frame, frame_size, runs, unmasked
 
 HOST = "127.0.0.1"
 BACKLOG = 4096
 BLOCK = 1 << 17  # bytes that a flood sends in one call, at least
-READ = 1 << 18
+READ = 1 << 16  # more is slower: memory of that size is got from the system at each call
 LONGEST_HEADER = 14
 SEND_BUFFER = 1 << 18  # bytes; what is in it when a flood ends, a slow client still has to take
 PATIENCE = 60  # seconds for a client to read or to end
@@ -59,6 +62,7 @@ class Plan(NamedTuple):
     json: bool
     deflate: bool
     seconds: float | None
+    pinned: bool
     in_flight: int
     burst: int
 
@@ -67,7 +71,7 @@ class Plan(NamedTuple):
         """Read it from the target of a request."""
         parts = urlsplit(target)
         query = dict(parse_qsl(parts.query))
-        flags = {name: query.get(name) == "1" for name in ("text", "json", "deflate")}
+        flags = {name: query.get(name) == "1" for name in ("text", "json", "deflate", "pinned")}
         return cls(
             path=parts.path,
             size=int(query["size"]),
@@ -251,22 +255,26 @@ class Server:
         # Not settimeout(), with which Python asks the system before each call whether there is something.
         for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
             sock.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", PATIENCE, 0))
+        target: str | None = None
         conversation: Conversation | None = None
         error: OSError | None = None
         try:
             if context is not None:
                 sock = context.wrap_socket(sock, server_side=True)
             handshake = Handshake.read(sock)
-            plan = Plan.of(handshake.target)
+            target = handshake.target
+            plan = Plan.of(target)
             plan.frames()  # made before the clock starts
             sock.sendall(handshake.answer(deflate=plan.deflate))
             conversation = Conversation(sock, plan)
-            conversation.run()
+            with pinned() if plan.pinned else nullcontext():
+                conversation.run()
         except OSError as raised:
             error = raised
         finally:
             sock.close()
         self.say(
+            target=target,
             sent=conversation.sent if conversation else 0,
             received=conversation.received if conversation else 0,
             error=str(error) if error else None,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import subprocess
+import sys
 import zlib
 from dataclasses import fields
 
@@ -13,6 +15,7 @@ import pytest
 from benchmarks.__main__ import main
 from benchmarks.clients.measures import MEASURES, Task
 from benchmarks.content import contents
+from benchmarks.cpu import pinned
 from benchmarks.peers import OURS, PEERS, with_subjects
 from benchmarks.report import show, table
 from benchmarks.results import Measured, advantage, has_fallen, holds, middle, ratio
@@ -140,6 +143,16 @@ def test_the_list_has_every_row(capsys):
     assert set(ROWS) <= set(capsys.readouterr().out.split())
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system keeps nobody to a CPU")
+def test_who_is_pinned_keeps_to_one_cpu_and_so_do_the_processes_that_it_starts():
+    before = os.sched_getaffinity(0)
+    with pinned():
+        code = "import os; print(*os.sched_getaffinity(0))"
+        told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout  # noqa: S603 ours
+        assert os.sched_getaffinity(0) == {max(before)} == {int(told)}
+    assert os.sched_getaffinity(0) == before
+
+
 # --- what is said
 
 
@@ -224,9 +237,9 @@ def test_the_windows_of_both_directions_are_the_same(offer, answer):
 
 
 @pytest.fixture(scope="module")
-def runner():
+def measuring():
     with running("benchmarks.server") as server:
-        yield Runner(server, 0.05, 2, lambda _: None)
+        yield server
 
 
 @pytest.mark.parametrize(
@@ -239,8 +252,8 @@ def runner():
         ("roundtrip", "websockets-sync"),
     ],
 )
-def test_what_a_client_counts_is_what_the_server_counts(runner, name, peer):
-    measured = runner.measure(ROWS[name], (OURS, peer))
+def test_what_a_client_counts_is_what_the_server_counts(measuring, name, peer):
+    measured = Runner(measuring, 0.05, 2, print).measure(ROWS[name], (OURS, peer))
     assert measured.missing == {}
     assert {who: len(rounds) for who, rounds in measured.rounds.items()} == {OURS: 2, peer: 2}
     for figures in itertools.chain.from_iterable(measured.rounds.values()):
@@ -253,8 +266,11 @@ def test_a_server_that_does_not_start_is_told():
         raise AssertionError("it runs")
 
 
-def test_who_can_not_be_measured_is_missing_with_the_reason_and_the_others_go_on(runner):
-    measured = runner.measure(ROWS["receive-deflate-1k"], ("websocket-client", "websockets-sync"))
+def test_who_can_not_be_measured_is_missing_with_the_reason_and_the_others_go_on(measuring):
+    told: list[str] = []
+    row = ROWS["receive-deflate-1k"]
+    measured = Runner(measuring, 0.05, 2, told.append).measure(row, ("websocket-client", "websockets-sync"))
     assert measured.missing.keys() == {"websocket-client"}
     assert measured.missing["websocket-client"].startswith("failed: ")
     assert len(measured.rounds["websockets-sync"]) == 2
+    assert len(told) == 3, "it is not tried again"
