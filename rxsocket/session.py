@@ -383,7 +383,7 @@ class Session(Lifecycle):
             if timeout is not None and timeout <= 0:
                 return ConnectionException(f"{self.url} did not answer the close frame within close_timeout")
             try:
-                data = None if full else connection.receive()
+                data = None if full else connection.receive(decoder.appetite)
             except ConnectionException as error:
                 return error
             if data is None:
