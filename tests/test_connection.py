@@ -55,6 +55,20 @@ def test_receive_gives_none_where_there_is_nothing_yet(link):
     assert connection.receive() is None
 
 
+def test_receive_gives_no_more_than_is_asked_for(link):
+    connection, peer = link
+    peer.sock.sendall(bytes(300_000))
+    wait_for(connection, reading=True)
+    assert connection.receive(7) == bytes(7)
+    left = 300_000 - 7
+    while left:
+        if (data := connection.receive(1 << 19)) is None:
+            wait_for(connection, reading=True)
+        else:
+            left -= len(data)
+    assert connection.receive(1 << 19) is None
+
+
 def test_what_was_sent_right_behind_the_handshake_comes_before_what_is_received():
     def script(peer: Peer) -> None:
         request = peer.request()

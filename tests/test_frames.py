@@ -22,8 +22,10 @@ from rxsocket.frames import (
     CLOSE,
     CONTINUATION,
     FIN,
+    LARGE_PIECE,
     PING,
     PONG,
+    SMALL_PIECE,
     TEXT,
     Close,
     Control,
@@ -524,6 +526,21 @@ def test_the_position_of_each_control_frame_among_the_messages_is_known() -> Non
     assert decoder.positions == [2]
     assert decoder.feed(one) == ([], [])
     assert decoder.positions == []
+
+
+def test_more_is_asked_for_where_more_waits_and_the_messages_are_large() -> None:
+    def asked_after(message: bytes, size: int) -> int:
+        whole = bytes(encode_frame(BINARY, message, masked=False))
+        decoder = Decoder(LIMIT)
+        decoder.feed((whole * (size // len(whole) + 1))[:size])
+        return decoder.appetite
+
+    assert Decoder(LIMIT).appetite == SMALL_PIECE
+    assert asked_after(bytes(100), SMALL_PIECE) == SMALL_PIECE
+    assert SMALL_PIECE < asked_after(bytes(1000), SMALL_PIECE) < LARGE_PIECE
+    assert asked_after(bytes(10_000), SMALL_PIECE) == LARGE_PIECE
+    assert asked_after(bytes(1 << 20), SMALL_PIECE) == LARGE_PIECE
+    assert asked_after(bytes(1 << 20), SMALL_PIECE - 1) == SMALL_PIECE
 
 
 @pytest.mark.parametrize("opcode", [TEXT, BINARY])

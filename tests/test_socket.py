@@ -521,7 +521,7 @@ def test_compression_is_offered_and_may_be_declined(compression):
     ("answer", "problem"),
     [
         ("permessage-deflate; server_max_window_bits=16", "server_max_window_bits=16"),
-        ("permessage-deflate; client_max_window_bits=15", "client_max_window_bits=15"),
+        ("permessage-deflate; client_max_window_bits", "client_max_window_bits="),
         ("permessage-deflate; level=9", "'level'"),
         ("permessage-deflate, permessage-deflate", "only one was offered"),
         ("x-zip", "'x-zip'"),
