@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from reactivex import Observable, abc
+from reactivex.observer import AutoDetachObserver
 
 from .errors import HoldException
 from .frames import Message
-from .subjects import Report, SerialQueue, Subject
+from .subjects import Report, SerialQueue, Subject, told
 
 __all__ = ["MessageEvent", "Messages"]
 
@@ -32,11 +33,14 @@ class MessageEvent(msgspec.Struct, frozen=True, gc=False):
 
 
 class _View(Subject[T]):
-    """One of the streams of :class:`Messages`, which wants to know of a subscription once it stands."""
+    """One of the streams of :class:`Messages`, which wants to know of a subscription once it stands, and of its end."""
 
-    def __init__(self, name: str, report: Report, subscribed: Callable[[], None]) -> None:
+    def __init__(
+        self, name: str, report: Report, subscribed: Callable[[], None], unsubscribed: Callable[[], None]
+    ) -> None:
         super().__init__(name, report)
         self._subscribed = subscribed
+        self._unsubscribed = unsubscribed
 
     def _subscribe_core(
         self, observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
@@ -44,6 +48,24 @@ class _View(Subject[T]):
         subscription = super()._subscribe_core(observer, scheduler)
         self._subscribed()
         return subscription
+
+    def _remove(self, observer: abc.ObserverBase[T]) -> None:
+        super()._remove(observer)
+        self._unsubscribed()
+
+
+class _Listener(NamedTuple):
+    """Who is subscribed to a stream of contents.
+
+    Attributes:
+        name: The stream's.
+        kind: Of the contents that it wants.
+        observer: As reactivex makes one of each who subscribes.
+    """
+
+    name: str
+    kind: type
+    observer: AutoDetachObserver[Any]
 
 
 class Messages(_View[MessageEvent]):
@@ -80,11 +102,14 @@ class Messages(_View[MessageEvent]):
         max_held_messages: int,
         paused: bool,
     ) -> None:
-        super().__init__("messages", report, self._arrived)
-        self._data: _View[str | bytes] = _View("messages.data", report, self._arrived)
-        self._body: _View[str] = _View("messages.body", report, self._arrived)
-        self._blob: _View[bytes] = _View("messages.blob", report, self._arrived)
-        self._array_buffer: _View[memoryview] = _View("messages.array_buffer", report, self._arrived)
+        # Another object after each subscription, end of one, pause or resumption, by whoever made it: so who delivers
+        # need only look at this from one message to the next.
+        self._arrangement = object()
+        super().__init__("messages", report, self._arrived, self._rearrange)
+        self._data: _View[str | bytes] = _View("messages.data", report, self._arrived, self._rearrange)
+        self._body: _View[str] = _View("messages.body", report, self._arrived, self._rearrange)
+        self._blob: _View[bytes] = _View("messages.blob", report, self._arrived, self._rearrange)
+        self._array_buffer: _View[memoryview] = _View("messages.array_buffer", report, self._arrived, self._rearrange)
         self.data: Observable[str | bytes] = self._data
         self.body: Observable[str] = self._body
         self.blob: Observable[bytes] = self._blob
@@ -111,19 +136,60 @@ class Messages(_View[MessageEvent]):
     def pause(self) -> None:
         """Hold messages from now on; when the bound is reached, reading stops, and TCP holds the rest."""
         self._paused = True
+        self._rearrange()
 
     def resume(self) -> None:
         """Deliver what was held, and go on."""
         self._paused = False
+        self._rearrange()
         self._changed()
 
     def deliver(self, messages: list[Message], connection: int) -> None:
         """Deliver messages, or hold them. On the session's thread."""
-        for position, message in enumerate(messages):
+        rest = iter(messages)
+        while True:
+            arrangement = self._arrangement
             if self._held or self._paused or not self._listening:
-                self._hold(messages[position:], connection)
+                self._hold(list(rest), connection)
                 return
-            self._emit(message, connection)
+            listener = self._only_listener()
+            if listener is not None:
+                if self._deliver_to(listener, rest, arrangement):
+                    return
+                continue
+            for message in rest:
+                self._emit(message, connection)
+                if self._arrangement is not arrangement:
+                    break
+            else:
+                return
+
+    def _only_listener(self) -> _Listener | None:
+        """Return the one who is subscribed to a stream of contents, if nobody else is to anything."""
+        found: _Listener | None = None
+        if self.observers or self._array_buffer.observers:
+            return None
+        for view, kind in ((self._data, object), (self._body, str), (self._blob, bytes)):
+            for observer in view.observers:
+                if found is not None or type(observer) is not AutoDetachObserver:
+                    return None
+                found = _Listener(view.name, kind, observer)
+        return found
+
+    def _deliver_to(self, listener: _Listener, rest: Iterator[Message], arrangement: object) -> bool:
+        """Deliver to the only one, past all that is there for several; return False if that has changed meanwhile."""
+        name, kind, observer = listener
+        # What its own on_next calls, as long as it is subscribed, which the arrangement tells.
+        on_next = observer._on_next  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        for message in rest:
+            if isinstance(message, kind):
+                try:
+                    on_next(message)
+                except BaseException as error:  # noqa: BLE001 a subscriber may raise anything
+                    told(error, name, self._report)
+                if self._arrangement is not arrangement:
+                    return False
+        return True
 
     def drain(self) -> None:
         """Deliver what was held, if somebody listens and it is not paused. On the session's thread."""
@@ -164,7 +230,11 @@ class Messages(_View[MessageEvent]):
 
     def _arrived(self) -> None:
         self._listening = True
+        self._rearrange()
         self._changed()
+
+    def _rearrange(self) -> None:
+        self._arrangement = object()
 
     def _changed(self) -> None:
         with self._handover:

@@ -19,7 +19,7 @@ from typing import TypeVar
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
-__all__ = ["BehaviorSubject", "Report", "SerialQueue", "Subject", "guarded"]
+__all__ = ["BehaviorSubject", "Report", "SerialQueue", "Subject", "guarded", "told"]
 
 T = TypeVar("T")
 
@@ -75,7 +75,7 @@ class SerialQueue:
         self.drain()
 
 
-def _told(error: BaseException, name: str, report: Report) -> None:
+def told(error: BaseException, name: str, report: Report) -> None:
     """Report what a subscriber raised; but the main thread's Ctrl-C, and its sys.exit, go on."""
     if not isinstance(error, Exception) and threading.current_thread() is threading.main_thread():
         raise error
@@ -96,19 +96,19 @@ class _Guard(abc.ObserverBase[T]):
         try:
             self._observer.on_next(value)
         except BaseException as error:  # noqa: BLE001 a subscriber may raise anything
-            _told(error, self._name, self._report)
+            told(error, self._name, self._report)
 
     def on_error(self, error: Exception) -> None:
         try:
             self._observer.on_error(error)
         except BaseException as raised:  # noqa: BLE001 a subscriber may raise anything
-            _told(raised, self._name, self._report)
+            told(raised, self._name, self._report)
 
     def on_completed(self) -> None:
         try:
             self._observer.on_completed()
         except BaseException as error:  # noqa: BLE001 a subscriber may raise anything
-            _told(error, self._name, self._report)
+            told(error, self._name, self._report)
 
 
 def guarded(name: str, report: Report) -> Callable[[Observable[T]], Observable[T]]:
@@ -171,7 +171,7 @@ class Subject(Observable[T], abc.SubjectBase[T]):
             try:
                 observer.on_next(value)
             except BaseException as error:  # noqa: BLE001 a subscriber may raise anything, and is one of many
-                _told(error, self.name, self._report)
+                told(error, self.name, self._report)
 
     def on_error(self, error: Exception) -> None:
         """End the stream with an error, for those subscribed now and later. A second end does nothing."""

@@ -317,6 +317,23 @@ def test_a_subscriber_that_pauses_in_the_middle_of_a_batch_gets_the_rest_after_r
     assert seen == ["a", "b", "c", "d", "e", "f", "g"]
 
 
+@pytest.mark.parametrize("name", ["messages", "data", "body", "array_buffer"])
+def test_a_subscription_made_in_the_middle_of_a_batch_gets_the_rest_of_it(name: str) -> None:
+    source = Source()
+    others: list[list[Any]] = []
+    source.messages.body.subscribe(lambda text: others.append(source.listen(name)) if text == "b" else None)
+    source.deliver("a", "b", b"1", "c")
+    assert others == [expected(name, [b"1", "c"])]
+
+
+def test_only_texts_go_to_a_lone_subscriber_of_texts_and_only_bytes_to_one_of_bytes() -> None:
+    for name in ("body", "blob", "data"):
+        source = Source()
+        seen = source.listen(name)
+        source.deliver("a", b"1", "b", b"2")
+        assert seen == expected(name, ["a", b"1", "b", b"2"])
+
+
 def test_a_subscriber_that_pauses_and_resumes_in_one_message_loses_and_reorders_nothing() -> None:
     source = Source(max_held_messages=2)
     seen: list[Message] = []
