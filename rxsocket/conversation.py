@@ -154,7 +154,7 @@ class Conversation(Lifecycle):
 
     def _join(self, outgoing: Outgoing, opcode: int, payload: Payload) -> None:
         """Let a message, or a ping, join what is on its way out, behind all that was sent before. Under _lock."""
-        if self._on_own_thread():
+        if threading.get_ident() == self._ident:
             outgoing.answer(opcode, payload)  # what a batch of messages produces is written at its end
             return
         if outgoing.send(opcode, payload):

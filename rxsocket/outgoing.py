@@ -66,7 +66,7 @@ class Outgoing:
 
     def is_free(self, size: int) -> bool:
         """Whether a message of so many bytes may join at once, whoever sends it; the usual case."""
-        return self.error is None and self._size <= self._high and len(self) + size <= self._limit
+        return self.error is None and self._size <= self._high and self._size + self._answers_size + size <= self._limit
 
     def takes(self, size: int) -> bool:
         """Whether a message of so many bytes may join, of who can't wait for room."""
@@ -119,13 +119,13 @@ class Outgoing:
             return  # the call that was interrupted will go on with this
         self._writing = True
         try:
-            while True:
+            if self._taken:
                 self._take_off()
-                if not self._frames:
-                    return
+            while self._frames:
                 self._connection.send(self._piece(), self._taken)
                 if not self._taken:
                     return
+                self._take_off()
         except ConnectionException as error:
             # What the peer sent before may still be there to be read, so the reader finds the end by itself.
             self.error = error
@@ -147,19 +147,20 @@ class Outgoing:
         return encode_content(opcode, payload, deflater=self._connection.deflater)
 
     def _take_off(self) -> None:
-        if self._taken:
-            # Again without a call in between.
-            self._offset += self._taken[0]
-            self._size -= self._taken[0]
-            del self._taken[0]
+        # Again without a call in between.
+        self._offset += self._taken[0]
+        self._size -= self._taken[0]
+        del self._taken[0]
         while self._frames and self._offset >= (size := len(self._frames[0])):
             self._offset -= size
             del self._frames[0]
 
     def _piece(self) -> Payload:
-        count, size = 1, len(self._frames[0])
-        while count < len(self._frames) and size < JOINED:
-            size += len(self._frames[count])
-            count += 1
-        piece = self._frames[0] if count == 1 else b"".join(self._frames[:count])
+        piece: Payload = self._frames[0]
+        if len(self._frames) > 1:
+            count, size = 1, len(piece)
+            while count < len(self._frames) and size < JOINED:
+                size += len(self._frames[count])
+                count += 1
+            piece = b"".join(self._frames[:count])
         return memoryview(piece)[self._offset :] if self._offset else piece
