@@ -37,6 +37,7 @@ class Backoff:
             A virtual one is to be advanced after the event of the try has been seen in ``session.retries``.
 
     Raises:
+        TypeError: ``final_codes`` or ``scheduler`` is none.
         ValueError: A number is out of its range.
 
     Example:
@@ -62,6 +63,11 @@ class Backoff:
         ):
             if not low <= getattr(self, name) <= high:
                 raise ValueError(f"{name} of a Backoff is from {low} to {high:g}, not {getattr(self, name)}")
+        codes: Collection[object] = self.final_codes
+        if not isinstance(codes, Collection) or not all(isinstance(code, int) for code in codes):
+            raise TypeError(f"final_codes of a Backoff is a collection of int, not {codes!r}")
+        if not isinstance(self.scheduler, abc.SchedulerBase | None):
+            raise TypeError(f"scheduler of a Backoff is one of reactivex, or None, not {self.scheduler!r}")
         if self.attempts is not None and self.attempts < 0:
             raise ValueError(f"attempts of a Backoff is 0 or more, or None, not {self.attempts}")
 

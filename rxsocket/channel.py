@@ -35,10 +35,11 @@ class Channel:
         self.number = number
         self.opened = time.monotonic()
         self.outgoing = Outgoing(connection, options.max_outgoing)  # under the session's lock
-        # Under the session's lock; but who reads writes when that was.
+        # Under the session's lock; but by _reading alone it is told that something was heard.
         self.keepalive = Keepalive(options.ping_interval, options.ping_timeout, self.opened)
         self.deadline: float | None = None  # under the session's lock: until when a closing may take; monotonic
         self.sent: Close | None = None  # under the session's lock: the close frame in or past outgoing
+        self.is_late = False  # whether that was put off once; the session's thread alone
         self.received: Close | None = None  # under the session's lock
         self.failure: ProtocolException | None = None  # under the session's lock
         self._max_ahead = options.max_held
@@ -51,6 +52,7 @@ class Channel:
         self._arrivals: deque[Arrival] = deque()  # under _reading
         self._size_ahead = 0  # under _reading: of the messages in _arrivals that were read ahead
         self._messages_ahead = 0  # under _reading: how many these are
+        self.is_cut = connection.may_have_more(connection.rest, len(connection.rest) + 1)
         self._feed(connection.rest)
 
     def limit_closing(self, seconds: float) -> None:
@@ -62,6 +64,11 @@ class Channel:
     def has_more(self) -> bool:
         """Whether something that came was not taken yet."""
         return bool(self._arrivals)
+
+    @property
+    def reads_ahead(self) -> bool:
+        """Whether more may be read ahead."""
+        return self._size_ahead < self._max_ahead and self._messages_ahead < self._max_messages_ahead
 
     def take(self) -> Arrival | None:
         """Return what came next, maybe no message yet; None where nothing more is there. On the session's thread.
@@ -91,11 +98,7 @@ class Channel:
         """
         with self._reading:
             with contextlib.suppress(ConnectionException):  # the session's thread will find the same
-                while (
-                    self._size_ahead < self._max_ahead
-                    and self._messages_ahead < self._max_messages_ahead
-                    and (data := self.connection.receive())
-                ):
+                while self.reads_ahead and (data := self.connection.receive()):
                     messages = self._feed(data)
                     self._size_ahead += sum(map(len, messages))
                     self._messages_ahead += len(messages)

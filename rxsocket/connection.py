@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 import threading
@@ -104,7 +105,8 @@ class Connection:
     def expect_acknowledgements(self, seconds: float) -> None:
         """Be lost when the peer's system acknowledges nothing of what was sent for so long, where ours can tell."""
         if hasattr(socket, "TCP_USER_TIMEOUT") and self._sock.family in {socket.AF_INET, socket.AF_INET6}:
-            self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(seconds * 1000))
+            with contextlib.suppress(OSError):  # it is lost already, as who reads will find
+                self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(seconds * 1000))
 
     def abort(self) -> None:
         """Cut the connection, from any thread; who waits for it wakes."""

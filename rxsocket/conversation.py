@@ -65,7 +65,7 @@ class Conversation(Lifecycle):
         self._options = options
         self._url = url  # written by the session's thread
         self._ident: int | None = None  # of the session's thread, written by it
-        self._channel: Channel | None = None  # written under _lock, by the session's thread: there from Open on
+        self._channel: Channel | None = None  # written under _lock, by the session's thread: from Open to the next try
         self._outgoing: Outgoing | None = None  # under _lock: of the channel, while the state is Open
         self._waits_for_room = 0  # under _lock: how many threads do
         self._turns = 0  # how often the session's thread came around; written by it alone
@@ -97,7 +97,7 @@ class Conversation(Lifecycle):
 
     @property
     def protocol(self) -> str | None:
-        """The sub-protocol that the server picked; None while Connecting, and where it picked none."""
+        """The sub-protocol that the server picked; None while Connecting, and where it picked none. On any thread."""
         channel = self._channel
         return None if channel is None else channel.connection.protocol
 
@@ -118,9 +118,6 @@ class Conversation(Lifecycle):
         """Is held while a message takes its place in what is sent: for who must know what was sent before what came."""
         return self._lock
 
-    def _on_own_thread(self) -> bool:
-        return threading.get_ident() == self._ident
-
     def _enter(self, state: State) -> None:
         super()._enter(state)
         channel = self._channel
@@ -134,11 +131,11 @@ class Conversation(Lifecycle):
             outgoing = self._outgoing
             return self._refusal() is not None or (outgoing is not None and (outgoing.has_room or not waits_for_room))
 
+        # The session's own thread is what a wait for the connection would hold up.
+        seconds = self._options.send_timeout if wait and threading.get_ident() != self._ident else 0.0
         self._waits_for_room += 1
         try:
-            in_time = self._changed.wait_for(
-                settled, self._options.send_timeout if wait and not self._on_own_thread() else 0.0
-            )
+            in_time = self._changed.wait_for(settled, seconds)
         finally:
             self._waits_for_room -= 1
         refusal = self._refusal()
@@ -147,7 +144,7 @@ class Conversation(Lifecycle):
             self._refuse(refusal)
         if outgoing is None or not in_time:
             problem = "still connecting" if outgoing is None else "the peer does not read"
-            self._refuse(f"{problem} after send_timeout={self._options.send_timeout:g} s" if wait else problem)
+            self._refuse(f"{problem} after send_timeout={seconds:g} s" if seconds else problem)
         if not waits_for_room and not outgoing.takes(size):
             self._refuse(f"over max_outgoing={self._options.max_outgoing} bytes would wait for the peer to read")
         return outgoing
@@ -160,7 +157,7 @@ class Conversation(Lifecycle):
         if outgoing.send(opcode, payload):
             return  # who was woken when the socket took no more will write it together with what waits already
         try:
-            self._write()
+            self._write(outgoing)
         finally:  # also if Ctrl-C comes: what has joined goes out
             if outgoing:
                 self._waiter.wake()
@@ -182,41 +179,42 @@ class Conversation(Lifecycle):
         cause = None if self._channel is None else self._channel.outgoing.error
         raise SendException(f"the message was not sent: {refusal}") from cause
 
-    def _write(self) -> None:
+    def _write(self, outgoing: Outgoing) -> None:
         """Give the socket what it takes of what is on its way out. Under _lock."""
-        channel = self._channel
-        if channel is not None and channel.outgoing:
-            channel.outgoing.write()
-            if self._waits_for_room and channel.outgoing.has_room:
-                self._changed.notify_all()
+        outgoing.write()
+        if self._waits_for_room and outgoing.has_room:
+            self._changed.notify_all()
 
-    def _enter_closing(self, initiator: Initiator, close: Close, frame: bytes) -> None:
+    def _enter_closing(self, channel: Channel, initiator: Initiator, close: Close, frame: bytes) -> None:
         """Make the transition from Open to Closing, with a close frame behind what is on its way out. Under _lock."""
-        channel = self._channel
-        assert channel is not None  # noqa: S101 it is there from Open on
         channel.limit_closing(self._options.close_timeout)
         self._enter(Closing(initiator))
         channel.sent = close
         channel.outgoing.release()
         channel.outgoing.append(frame)
 
-    # --- what came, on the session's thread or the keeper's
+    # --- what came, on the session's thread, or on the keeper's, which may be late: its channel may be the last one
+
+    def _is_open(self, channel: Channel) -> bool:
+        """Whether a channel is the one that is there, and nothing has begun to close it. Under _lock."""
+        return self._outgoing is channel.outgoing
 
     def _answer(self, channel: Channel, ping: Ping) -> None:
+        outgoing = channel.outgoing
         with self._lock:
             # A peer that pings and never reads has no claim on memory; section 5.5.3: not every ping must be answered.
-            if isinstance(self._state, Open) and channel.outgoing.has_room:
-                channel.outgoing.append(encode_pong(ping.payload))
-            channel.outgoing.release()
-            self._write()
+            if self._is_open(channel) and outgoing.has_room:
+                outgoing.append(encode_pong(ping.payload))
+            outgoing.release()
+            self._write(outgoing)
 
     def _take_close(self, channel: Channel, close: Close) -> None:
         # Section 5.5.1: answered with the same status, unless this side began.
         frame = encode_close(None if close.code == NO_STATUS_RECEIVED else close)
         with self._lock:
             channel.received = close
-            if isinstance(self._state, Open):
-                self._enter_closing("server", close, frame)
+            if self._is_open(channel):
+                self._enter_closing(channel, "server", close, frame)
             channel.limit_closing(LINGER_SECONDS)
 
     def _take_pong(self, channel: Channel, pong: Pong) -> None:
@@ -231,17 +229,17 @@ class Conversation(Lifecycle):
         close = Close(failure.code, str(failure)[:MAX_REASON])
         with self._lock:
             channel.failure = failure
-            if isinstance(self._state, Open):
-                self._enter_closing("client", close, encode_close(close))
+            if self._is_open(channel):
+                self._enter_closing(channel, "client", close, encode_close(close))
             channel.limit_closing(LINGER_SECONDS)
         self.report(failure)
 
     def _ask_if_due(self, channel: Channel) -> None:
         """Ping a peer from which nothing comes. Under _lock."""
         now = time.monotonic()
-        if isinstance(self._state, Open) and channel.keepalive.is_due(now):
+        if self._is_open(channel) and channel.keepalive.is_due(now):
             channel.outgoing.append(encode_ping(channel.keepalive.ask(now)))
-            self._write()
+            self._write(channel.outgoing)
 
     def _report_subscriber(self, stream: str, error: BaseException) -> None:
         failure = SubscriberException(stream)
@@ -266,9 +264,12 @@ class Conversation(Lifecycle):
             else:
                 self._take_close(channel, arrival)
         with self._lock:
-            self._ask_if_due(channel)
             channel.outgoing.release()
-            self._write()
+            self._write(channel.outgoing)
+            if channel.reads_ahead:
+                self._ask_if_due(channel)
+            else:
+                channel.keepalive.heard(time.monotonic())  # it may say what it likes: nobody listens
 
 
 def _log_subscriber(stream: str, error: BaseException) -> None:

@@ -208,6 +208,10 @@ class Deflater:
         self._deflate = deflate
         self._stream: _Compressor | None = None  # made with the first message, since it is large
 
+    def forget(self) -> None:
+        """Let nothing refer back to what was compressed before, which may not be sent."""
+        self._stream = None
+
     def deflate(self, payload: bytes | bytearray | memoryview) -> bytes | None:
         """Compress a message, which has to be sent then; return None where it is to go uncompressed."""
         deflate = self._deflate

@@ -14,7 +14,7 @@ from websockets.server import ServerProtocol
 __all__ = ["Client", "SharedEntity"]
 
 TOKEN_SIZE = 8  # bytes of the pings behind entities; those of websockets' own keepalive have four
-SETTLE_SECONDS = 0.05  # for what a client sent together with a pong, or a moment later, to come
+SETTLE_SECONDS = 0.05  # from a change that crossed, or a pong, for what its sender sent right behind it to come
 
 
 class Client(ServerConnection):

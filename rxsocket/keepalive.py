@@ -29,6 +29,7 @@ class Keepalive:
         self._heard = now  # when something came last
         self._asked = float("-inf")  # when the last ping was sent because nothing came
         self._numbers = 0
+        self._last = b""  # the payload of the last ping that was sent because nothing came
         self._unanswered: dict[bytes, tuple[float, Answered]] = {}  # by payload, in the order of sending
 
     def heard(self, now: float) -> None:
@@ -52,7 +53,9 @@ class Keepalive:
     def ask(self, now: float) -> bytes:
         """Return the payload for a ping that is sent now since one is due."""
         self._asked = now
-        return self.ping(now)
+        self._unanswered.pop(self._last, None)  # of a peer that answers none
+        self._last = self.ping(now)
+        return self._last
 
     def ping(self, now: float, answered: Answered = lambda _: None) -> bytes:
         """Return the payload for a ping that is sent now, whether one is due or not."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from typing import Protocol
 
 __all__ = ["KEEPER", "Keeper", "Kept"]
+
+logger = logging.getLogger("rxsocket")
 
 PERIOD = 1.0  # seconds; peers ping, and wait for pongs, at longer intervals
 
@@ -48,8 +51,9 @@ class Keeper:
         with self._changed:
             self._kept.add(kept)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="rxsocket keeper", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="rxsocket keeper", daemon=True)
+                thread.start()
+                self._thread = thread
 
     def remove(self, kept: Kept) -> None:
         """Look after somebody no more."""
@@ -69,7 +73,10 @@ class Keeper:
             for each in kept:
                 turn = each.turn
                 if turn is not None and turn == turns.get(each):
-                    each.keep()
+                    try:
+                        each.keep()
+                    except Exception:
+                        logger.exception("%r could not be looked after while a subscriber holds it up", each)
             turns = {each: each.turn for each in kept}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .connection import Connection
+from .deflate import Deflater
 from .errors import ConnectionException
 from .frames import CONTROL, Frame, Payload, encode_content, encode_contents, encode_frame
 
@@ -46,6 +47,7 @@ class Outgoing:
         self._answers_size = 0
         self._forgotten = 0
         self._writing = False  # whether a call of write is interrupted by this one
+        self._deflating = False  # whether a call of _deflate is
         self.error: ConnectionException | None = None
 
     def __len__(self) -> int:
@@ -73,7 +75,9 @@ class Outgoing:
         return len(self) + size <= self._limit
 
     def append(self, frame: Frame) -> None:
-        """Let a control frame join."""
+        """Let a control frame join; nothing does any more after an error."""
+        if self.error is not None:
+            return
         size = len(frame)
         self._frames += [frame]
         self._size += size
@@ -87,7 +91,10 @@ class Outgoing:
         waited = bool(self._frames) and self._size < JOINED
         if self._answers:
             self.release()
-        self.append(self._encoded(opcode, payload))
+        if self._connection.deflater is None:
+            self.append(self._encoded(opcode, payload, None))
+        else:
+            self._deflate(self._connection.deflater, opcode, payload)
         return waited
 
     def answer(self, opcode: int, payload: Payload) -> None:
@@ -103,14 +110,15 @@ class Outgoing:
             if deflater is None:
                 count = len(self._answers)
                 frames = encode_contents(self._answers)
+                size = sum(map(len, frames))
+                # No step from here on calls anything, so there is no moment in between in which Ctrl-C could come.
+                self._frames += frames
+                self._size += size
+                del self._answers[:count]
             else:
-                count = 1
-                frames = [self._encoded(*self._answers[0])]
-            size = sum(map(len, frames))
-            # No step from here on calls anything, so there is no moment in between in which Ctrl-C could come.
-            self._frames += frames
-            self._size += size
-            del self._answers[:count]
+                answer = self._answers[0]
+                del self._answers[0]
+                self._deflate(deflater, *answer)
         self._answers_size = 0
 
     def write(self) -> None:
@@ -141,10 +149,22 @@ class Outgoing:
         self._answers.clear()
         self._offset = self._size = self._answers_size = 0
 
-    def _encoded(self, opcode: int, payload: Payload) -> Frame:
-        if opcode & CONTROL:
-            return encode_frame(opcode, payload)
-        return encode_content(opcode, payload, deflater=self._connection.deflater)
+    def _encoded(self, opcode: int, payload: Payload, deflater: Deflater | None) -> Frame:
+        return encode_frame(opcode, payload) if opcode & CONTROL else encode_content(opcode, payload, deflater=deflater)
+
+    def _deflate(self, deflater: Deflater, opcode: int, payload: Payload) -> None:
+        """Let a message join compressed, or else nothing that is compressed later may refer back to it."""
+        if self._deflating:  # a signal's handler sends amid this: what it sends goes first, and so uncompressed
+            self.append(self._encoded(opcode, payload, None))
+            return
+        self._deflating = True
+        try:
+            self.append(self._encoded(opcode, payload, deflater))
+        except BaseException:  # Ctrl-C, say
+            deflater.forget()
+            raise
+        finally:
+            self._deflating = False
 
     def _take_off(self) -> None:
         # Again without a call in between.

@@ -23,6 +23,7 @@ from .urls import show
 
 __all__ = ["Runner"]
 
+LATE_SECONDS = 0.1  # to read what came in time, when a subscriber has held the session's thread up beyond a deadline
 UNREMARKABLE = {NORMAL_CLOSURE, GOING_AWAY, NO_STATUS_RECEIVED}  # codes that a server closes with in good order
 
 
@@ -52,8 +53,9 @@ class Runner(Conversation):
         self._forget = forget
         self._opening: Opening | None = None  # under _lock; of the try that is under way
         self._number = 1  # the session's thread alone: of the connection that there is, or is to be
-        self._backoff = options.reconnect  # under _lock: how to go on after an end; None once it is closed by close()
+        self._told_to_close = False  # under _lock: whether it is not to go on, whatever the policy is
         self._at_once = False  # under _lock: whether the next try is due, by reconnect() or by a scheduler
+        self._awaits_try = False  # under _lock: whether one is waited with
         self._ended = threading.Event()  # set after the last event was delivered
         self._finisher: int | None = None  # the thread that delivers the end; written by it alone
         # A daemon: a script that ends is not kept alive by a feed. At exit the sessions still open close first.
@@ -61,26 +63,30 @@ class Runner(Conversation):
 
     def _begin_close(self, close: Close) -> None:
         frame = encode_close(close)
-        given_up = CloseEvent(ABNORMAL_CLOSURE, close.reason, "client", was_clean=False, connection=self._number)
+        given_up: CloseEvent | None = None
         opening = None
         try:
             with self._lock:
-                self._backoff = None
-                self._at_once = False
-                opening = self._opening
-                if isinstance(self._state, Open):
-                    self._enter_closing("client", close, frame)
+                self._told_to_close = True
+                opening, channel = self._opening, self._channel
+                if channel is not None and self._is_open(channel):
+                    self._enter_closing(channel, "client", close, frame)
                     # From here, too, since the session's own thread may be held up by a subscriber.
-                    self._write()
+                    self._write(channel.outgoing)
                 elif isinstance(self._state, Connecting):
+                    given_up = CloseEvent(
+                        ABNORMAL_CLOSURE, close.reason, "client", was_clean=False, connection=self._number
+                    )
                     self._enter(Closed(given_up))
         finally:  # also if Ctrl-C comes
-            if isinstance(self._state, Closed) and self._state.event is given_up:
+            if given_up is not None and isinstance(self._state, Closed) and self._state.event is given_up:
                 # On this thread, since the session's own may be held up by a host that does not answer.
                 if opening is not None:
                     opening.abort()
                 if self._thread.ident is None:  # it will never be started, and so never close this
                     self._waiter.close()
+                else:
+                    self._waiter.wake()
                 self._finish(given_up)
             else:
                 self._waiter.wake()
@@ -89,8 +95,8 @@ class Runner(Conversation):
         """Tell of the session's end. By who made the transition to Closed."""
         self._finisher = threading.get_ident()
         with ExitStack() as stack:  # each is done, the last first, whatever a subscriber raises: SystemExit, say
-            stack.callback(self._ended.set)
             stack.callback(self._forget)
+            stack.callback(self._events.run, self._ended.set)  # by whoever is at the events before it
             stack.callback(self._reports.run, self._errors.on_completed)
             stack.callback(self._reports.run, self._round_trips.on_completed)
             stack.callback(self._events.run, self._states.on_completed)
@@ -105,9 +111,11 @@ class Runner(Conversation):
         logger.log(level, "%s: closed, %d %s by the %s", self.url, event.code, event.reason, event.initiator)
 
     def _hurry(self) -> None:
+        """Make the next try due, but not one after that which is under way."""
         with self._lock:
-            self._at_once = True
-            self._changed.notify_all()
+            if self._awaits_try or not isinstance(self._state, Connecting):
+                self._at_once = True
+        self._waiter.wake()
 
     def _on_time(self, scheduler: abc.SchedulerBase, state: object = None) -> None:
         self._hurry()
@@ -120,21 +128,28 @@ class Runner(Conversation):
         try:
             attempt = 0
             going_on = True
+            failure: ConnectionException | None = None
             while going_on:
-                cause = self._try()
+                cause = failure or self._try()
                 channel = self._channel
                 backoff = self._options.reconnect
                 if channel is not None and backoff is not None and time.monotonic() - channel.opened >= backoff.stable:
                     attempt = 0
                 attempt += 1
-                going_on = self._goes_on(cause, attempt)
+                try:
+                    going_on = self._goes_on(cause, attempt)
+                except Exception as error:
+                    if failure is not None:
+                        raise
+                    failure = self._unserved(error)  # a policy's scheduler may raise
         finally:
             session_threads.discard(self._ident)
 
     def _try(self) -> RxSocketException | None:
         """Make a connection, and live with it to its end; return what ended it, or kept it away, unasked for."""
-        self._channel = None
         try:
+            if not isinstance(self._state, Connecting):
+                return None
             url = self._find_url()
             self._url = show(url)
             with self._lock:
@@ -153,11 +168,14 @@ class Runner(Conversation):
         except ConnectionException as error:
             return error
         except BaseException as error:  # noqa: BLE001 whatever it is (sys.exit() of a subscriber, say), a Closed must come
-            with self._lock:
-                self._backoff = None
-            cause = ConnectionException(f"{self.url} could not be served any more: {error!r}")
-            cause.__cause__ = error
-            return cause
+            return self._unserved(error)
+
+    def _unserved(self, error: BaseException) -> ConnectionException:
+        with self._lock:
+            self._told_to_close = True
+        cause = ConnectionException(f"{self.url} could not be served any more: {error!r}")
+        cause.__cause__ = error
+        return cause
 
     def _serve(self, channel: Channel) -> RxSocketException | None:
         """Read, deliver and write in turn, until the connection's end; return what ended it unasked for."""
@@ -181,11 +199,11 @@ class Runner(Conversation):
                     with self._lock:
                         if not cut:
                             outgoing.release()
-                        self._write()
+                        self._write(outgoing)
                 if channel.deadline is not None:
                     self._check_deadline(channel, full=full)
                 if (full or drained) and not cut:
-                    self._wait(channel, reading=not full, writing=bool(outgoing))
+                    self._wait(channel, reading=not full)
                 drained = full or not self._take(channel) or not channel.is_cut
         except ConnectionException as error:
             return error
@@ -195,10 +213,15 @@ class Runner(Conversation):
 
     def _check_deadline(self, channel: Channel, *, full: bool) -> None:
         """Raise a ConnectionException when a closing took too long, or can't end."""
-        deadline, writing = channel.deadline, bool(channel.outgoing)
+        deadline, writing, now = channel.deadline, bool(channel.outgoing), time.monotonic()
         if full and not writing:
             raise ConnectionException(f"{self.url} was closed while paused: what it still had to say was not read")
-        if deadline is not None and time.monotonic() >= deadline:
+        if deadline is not None and now >= deadline:
+            if now - deadline > LATE_SECONDS and not channel.is_late:
+                # A subscriber has held this thread up: what the peer has said in time may be there to be read.
+                channel.is_late = True
+                channel.deadline = now + LATE_SECONDS
+                return
             problem = "did not read all that was sent to it" if writing else "did not answer the close frame"
             raise ConnectionException(f"{self.url} {problem} within close_timeout")
 
@@ -222,16 +245,19 @@ class Runner(Conversation):
             arrival = channel.take()
         return False
 
-    def _wait(self, channel: Channel, *, reading: bool, writing: bool) -> None:
+    def _wait(self, channel: Channel, *, reading: bool) -> None:
         """Wait until there is something to do."""
         now = time.monotonic()
         timeout = channel.keepalive.remaining(now)
         if timeout is not None and timeout <= 0:
+            # Not before all is read that is there: a subscriber may have held this thread up meanwhile.
+            if reading and self._waiter.wait(channel.connection, reading=True, writing=False, timeout=0):
+                return
             timeout = self._ask(channel, now, reading=reading)
         if channel.deadline is not None:
             timeout = max(0.0, channel.deadline - now)
         self._waiting = True
-        self._waiter.wait(channel.connection, reading=reading, writing=writing, timeout=timeout)
+        self._waiter.wait(channel.connection, reading=reading, writing=bool(channel.outgoing), timeout=timeout)
         self._waiting = False
 
     def _ask(self, channel: Channel, now: float, *, reading: bool) -> float | None:
@@ -260,6 +286,9 @@ class Runner(Conversation):
                 self._number += 1
             if state is not None:
                 self._enter(state)
+            if isinstance(state, Connecting):
+                self._channel = None
+                self._awaits_try = True
         for answered in unanswered:
             answered(None)
         if event is not None and isinstance(state, Connecting):
@@ -274,7 +303,9 @@ class Runner(Conversation):
     def _following(self, event: CloseEvent, attempt: int) -> Connecting | Closed:
         """Return the state that comes after an end. Under _lock."""
         lost = self._state.lost if isinstance(self._state, Connecting) else event
-        backoff = self._backoff
+        backoff = self._options.reconnect
+        if self._told_to_close:
+            return Closed(event)
         if self._at_once:
             return Connecting(attempt, 0.0, event.cause, lost)
         if backoff is None or backoff.gives_up(attempt) or backoff.is_final(event.code, event.cause):
@@ -282,18 +313,23 @@ class Runner(Conversation):
         return Connecting(attempt, backoff.delay(attempt), event.cause, lost)
 
     def _await_try(self, state: Connecting) -> None:
-        """Wait until a try is due, or the session is closed."""
+        """Wait until a try is due, or the session is closed; who subscribes meanwhile gets what is held."""
+        due = time.monotonic() + state.delay
         backoff = self._options.reconnect
         scheduler = None if backoff is None else backoff.scheduler
         logger.info("%s: try %d to connect again, in %.1f s", self._url, state.attempt, state.delay)
         timer = None if scheduler is None else scheduler.schedule_relative(state.delay, self._on_time)
         # When the timer stands: who sees the event may be the one who makes a virtual time go on.
         self._events.drain()
-        with self._lock:
-            self._changed.wait_for(
-                lambda: self._at_once or isinstance(self._state, Closed), state.delay if timer is None else None
-            )
-            self._at_once = False
+        while True:
+            self.messages.drain()
+            remaining = due - time.monotonic() if timer is None else None
+            with self._lock:
+                is_due = self._at_once or (remaining is not None and remaining <= 0)
+                if is_due or isinstance(self._state, Closed):
+                    self._at_once = self._awaits_try = False
+                    break
+            self._waiter.wait(None, reading=False, writing=False, timeout=remaining)
         if timer is not None:
             timer.dispose()
 

@@ -20,7 +20,7 @@ from .errors import ConnectionException
 from .frames import ABNORMAL_CLOSURE, GOING_AWAY, NORMAL_CLOSURE, PING, Close, content_of, encode_close
 from .options import Options
 from .runner import Runner
-from .states import Closed, CloseEvent, Closing, Connecting, Open
+from .states import Closed, CloseEvent, Connecting
 from .subjects import guarded
 
 __all__ = ["Session"]
@@ -92,7 +92,8 @@ class Session(Runner):
         """Send a text (str), or a binary message (bytes, bytearray, memoryview).
 
         May be called from any thread: a message is sent whole, and each thread's in order. It waits while Connecting,
-        and while over 1 MiB is on its way out; for the latter not on the thread of any session, so in a subscriber.
+        but not on the session's own thread, which has to connect; and while over 1 MiB is on its way out, but not on
+        the thread of any session, so in a subscriber.
         That it returns says that the message is on its way, not that it has arrived. What a subscriber sends goes to
         the network when all that came with its message is delivered; or with what another thread sends; or, if that
         takes seconds, meanwhile.
@@ -132,9 +133,10 @@ class Session(Runner):
             answer.on_completed()
 
         with self._lock:
+            refusal = self._refusal()
             channel = self._channel
-            if channel is None or not isinstance(self._state, Open):
-                self._refuse(self._refusal() or "the session is still connecting")
+            if refusal is not None or channel is None or not self._is_open(channel):
+                self._refuse(refusal or "the session is still connecting")
             self._join(channel.outgoing, PING, channel.keepalive.ping(time.monotonic(), answered))
         return answer.pipe(guarded("ping", self._report_subscriber))
 
@@ -174,19 +176,14 @@ class Session(Runner):
             ConnectionException: The session is closed, or was told to close: connect by the socket.
         """
         with self._lock:
-            match self._state:
-                case Connecting():
-                    pass
-                case Open():
-                    close = Close(NORMAL_CLOSURE)
-                    self._enter_closing("client", close, encode_close(close))
-                    self._write()
-                case Closing("server" | "network"):
-                    pass
-                case _:
-                    raise ConnectionException(f"{self.url}: the session is closed: connect anew by its socket")
+            if self._told_to_close or isinstance(self._state, Closed):
+                raise ConnectionException(f"{self.url}: the session is closed: connect anew by its socket")
+            channel = self._channel
+            if channel is not None and self._is_open(channel):
+                close = Close(NORMAL_CLOSURE)
+                self._enter_closing(channel, "client", close, encode_close(close))
+                self._write(channel.outgoing)
             self._hurry()
-        self._waiter.wake()
 
     @classmethod
     def close_all(cls, timeout: float = EXIT_SECONDS, *, connecting: bool = True) -> None:
@@ -207,11 +204,14 @@ class Session(Runner):
             session._ended.wait(max(0.0, deadline - time.monotonic()))  # noqa: SLF001 of the same class
 
     def pause(self) -> None:
-        """Hold messages from now on. When ``max_held`` is reached reading stops, so that the server has to wait."""
+        """Hold messages from now on. When ``max_held`` is reached reading stops, so that the server has to wait.
+
+        That a peer is gone is found out when it is read again. From any thread.
+        """
         self.messages.pause()
 
     def resume(self) -> None:
-        """Deliver what was held, and go on."""
+        """Deliver what was held, and go on. From any thread; what was held comes on the session's own."""
         self.messages.resume()
 
     def __enter__(self) -> Self:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal, TypeAlias, TypeVar, overload
+from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar, overload
 
 import reactivex.operators as ops
 from reactivex import Observable, abc
@@ -27,6 +27,14 @@ I = TypeVar("I")  # noqa: E741 an entity's id, as in Resource[E, I]
 
 SyncStatus: TypeAlias = Literal["offline", "synchronizing", "synchronized"]
 """Where a sync stands: without a connection; connecting for the first time; or sending and receiving each change."""
+
+
+class _Unconfirmed(NamedTuple):
+    """A change that was sent, but may not have arrived."""
+
+    number: int
+    value: object
+    connection: int  # by which it was sent
 
 
 class Sync(abc.DisposableBase):
@@ -61,7 +69,7 @@ class Sync(abc.DisposableBase):
         # Sends go out in the order of the changes, whichever threads make them. In its actions alone:
         self._sends = SerialQueue()
         self._unsent: tuple[int, object] | None = None  # the last change, if no connection has taken it
-        self._unconfirmed: tuple[int, object] | None = None  # the last change, if a server may not have it
+        self._unconfirmed: _Unconfirmed | None = None  # the last change, if a server may not have it
         self._asking = False  # whether a pong is awaited
         # Begins to connect when all is subscribed to: a pong says that what came before it is in the store.
         self.session: Session = (socket if socket.backoff else socket.reconnecting(Backoff())).prepare()
@@ -111,47 +119,65 @@ class Sync(abc.DisposableBase):
             self._sends.run(partial(self._send, self._made, change.value))
 
     def _state_changed(self, state: State) -> None:
-        if isinstance(state, Open | Closed):
-            self._sends.run(self._send_again)
+        if isinstance(state, Open):
+            self._sends.run(partial(self._send_again, state.event.connection))
+        elif isinstance(state, Closed):
+            self._sends.run(partial(self._end, was_clean=state.event.was_clean))
 
     def _send(self, number: int, value: object) -> None:
-        self._unsent, self._unconfirmed = (number, value), None
+        self._unsent = number, value
+        self._unconfirmed = None
         self._send_unsent()
 
-    def _send_again(self) -> None:
-        self._asking = False  # of another connection
-        self._unsent = self._unsent or self._unconfirmed
+    def _send_again(self, connection: int) -> None:
+        unconfirmed = self._unconfirmed
+        self._asking = False  # of the connection before
+        if unconfirmed is not None and unconfirmed.connection != connection:
+            self._unsent = unconfirmed.number, unconfirmed.value
         self._send_unsent()
+
+    def _end(self, *, was_clean: bool) -> None:
+        """Tell of what has not reached the server, and will not any more."""
+        self._send_unsent()
+        if self._unconfirmed is not None and not was_clean:
+            self._unconfirmed = None
+            self.session.report(SendException("the last change may not have reached the server: it did not confirm it"))
 
     def _send_unsent(self) -> None:
+        """Send the last change, if no connection has taken it; what none takes now, the next one may."""
         state = self.session.current_state
         if self._unsent is None or not isinstance(state, Open | Closed):
-            return  # it is sent when there is a connection again
+            return
         number, value = self._unsent
         try:
             message = self._encode(value)
-            with self.session.order:
-                # Without waiting, since it happens while the store applies the change that it sends.
-                self.session.send(message, wait=False)
-                self._sent = max(self._sent, number)
-            self._unconfirmed = self._unsent
-        except SendException as error:
-            if not isinstance(self.session.current_state, Open | Closed):
-                return
-            self.session.report(error)
         except Exception as error:  # noqa: BLE001 an entity may have an encoder hook, or a property that raises
             failure = SendException(f"a change was not sent, since it can't be encoded: {error}")
             failure.__cause__ = error
             self.session.report(failure)
+            self._unsent = None
+        else:
+            try:
+                with self.session.order:
+                    # Without waiting, since it happens while the store applies the change that it sends.
+                    self.session.send(message, wait=False)
+                    self._sent = max(self._sent, number)
+            except SendException as error:
+                if isinstance(state, Open) and error.__cause__ is not None:
+                    return  # the connection is lost, which the session is about to find
+                self.session.report(error)
+                self._unsent = None if isinstance(state, Closed) else self._unsent
+            else:
+                self._unsent = None
+                self._unconfirmed = _Unconfirmed(number, value, state.event.connection)
         self._sent = max(self._sent, number)
-        self._unsent = None
         self._ask()
 
     def _ask(self) -> None:
         """Have the server confirm what was sent."""
         if self._unconfirmed is None or self._asking:
             return
-        number = self._unconfirmed[0]
+        number = self._unconfirmed.number
         with contextlib.suppress(SendException):  # the connection has gone, and the next will ask again
             pong = self.session.ping()
             self._asking = True
@@ -159,7 +185,7 @@ class Sync(abc.DisposableBase):
 
     def _confirm(self, number: int) -> None:
         self._asking = False
-        if self._unconfirmed is not None and self._unconfirmed[0] <= number:
+        if self._unconfirmed is not None and self._unconfirmed.number <= number:
             self._unconfirmed = None
         self._ask()
 

@@ -58,14 +58,14 @@ class Waiter:
         with contextlib.suppress(OSError):
             self._waker.send(b"\0")
 
-    def wait(self, sock: _HasFileno, *, reading: bool, writing: bool, timeout: float | None) -> bool:
+    def wait(self, sock: _HasFileno | None, *, reading: bool, writing: bool, timeout: float | None) -> bool:
         """Wait until the socket can be read or written, as asked; or for :meth:`wake`; or for some seconds.
 
         Returns:
             Whether it was not the time that ended it.
         """
         events = (READABLE if reading else 0) | (WRITABLE if writing else 0)
-        wanted = (sock.fileno(), events) if events else None
+        wanted = (sock.fileno(), events) if sock is not None and events else None
         if wanted != self._registered:
             # A socket of which nothing is wanted is not watched at all: poll would report a hang-up over and over.
             self.forget()
