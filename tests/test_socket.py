@@ -10,12 +10,15 @@ import socket
 import ssl
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from peers import DEADLINE, Peer, Server
+from reactivex import operators as ops
+from websockets.utils import apply_mask
 
 from rxsocket.backoff import Backoff
 from rxsocket.deflate import Deflate
@@ -534,6 +537,25 @@ def test_an_answer_that_does_not_fit_the_offered_compression_is_refused(answer, 
     assert server.url in event.reason
     assert problem in event.reason
     assert (event.code, event.initiator) == (1006, "network")
+
+
+def test_messages_are_compressed_both_ways_once_that_is_agreed_on():
+    text = "to be repeated " * 20
+
+    def script(peer: Peer) -> None:
+        peer.accept("Sec-WebSocket-Extensions: permessage-deflate")
+        first, length = peer.read(2)
+        assert first == 0xC1
+        assert length < 0x80 + len(text)
+        key, masked = peer.read(4), peer.read(length - 0x80)
+        payload = apply_mask(masked, key)
+        assert zlib.decompressobj(-15).decompress(payload + b"\x00\x00\xff\xff") == text.encode()
+        peer.sock.sendall(bytes((0xC1, len(payload))) + payload)
+        peer.await_word()
+
+    with Server(script) as server, opened(websocket(server.url, compression=True)) as session:
+        session.send(text)
+        assert session.messages.body.pipe(ops.first()).run() == text
 
 
 def test_an_extension_in_two_headers_is_refused():
