@@ -11,6 +11,8 @@ from contextlib import contextmanager
 
 import pytest
 import reactivex.operators as ops
+from peers import Peer as TlsPeer
+from peers import Server, switching
 from servers import DEADLINE, Seen, Wire, within
 
 import rxsocket.runner
@@ -354,3 +356,71 @@ def test_a_handler_may_close_while_the_main_thread_sends(server, connect):
 def flood(session: Session) -> None:
     while True:
         session.send(b"x" * 3000)
+
+
+# --- deadlines, when a subscriber has held the session's thread up
+
+
+def test_a_peer_that_answered_meanwhile_is_not_lost(play, keeper, monkeypatch):
+    """More comes than is read ahead, so that its pongs stand unread behind it."""
+
+    def script(wire: Wire) -> None:
+        wire.send(*(f"{number:>10000}" for number in range(300)))
+        wire.raw(encode_pong(b"unasked", masked=False))
+        while not isinstance(frame := wire.next(), Close):
+            if isinstance(frame, Ping):
+                wire.raw(encode_pong(frame.payload, masked=False))
+        wire.close(frame)
+
+    session = websocket(play(script), ping_interval=0.05, ping_timeout=0.05, max_held=100_000).prepare()
+    bodies = Seen(session.messages.body)
+    passed = threading.Event()
+    with held_up(session):
+        timer = threading.Timer(0.5, passed.set)
+        timer.start()
+        assert passed.wait(DEADLINE)
+    timer.join()
+    assert [int(body) for body in bodies.wait(300)] == list(range(300))
+    session.close()
+    assert Seen(session.closes).one().code == 1000
+
+
+def test_a_close_that_was_answered_meanwhile_is_clean(play):
+    def script(wire: Wire) -> None:
+        wire.send("1")
+        wire.answer_close()
+        answered.set()
+
+    answered = threading.Event()
+    session = websocket(play(script), close_timeout=0.1).prepare()
+    session.messages.subscribe(lambda _: None)
+    with held_up(session):
+        session._begin_close(Close(1000))
+        assert answered.wait(DEADLINE)
+        passed = threading.Event()
+        timer = threading.Timer(0.3, passed.set)
+        timer.start()
+        assert passed.wait(DEADLINE)
+        timer.join()
+    end = Seen(session.closes).one()
+    assert (end.code, end.was_clean) == (1000, True)
+
+
+def test_over_tls_what_came_with_the_handshake_is_delivered_at_once(authority):
+    """Of each of two connections: at the first one, the subscription itself wakes the session."""
+    texts = [f"{number:>100}" for number in range(100)]
+
+    def script(peer: TlsPeer) -> None:
+        request = peer.request()
+        head = "\r\n".join(("HTTP/1.1 101 Go", *switching(request.headers["sec-websocket-key"]), "", "")).encode()
+        peer.sock.sendall(head + b"".join(encode_message(text, masked=False) for text in texts))
+        peer.await_word()
+
+    with Server(script, context=authority.server()) as server:
+        session = websocket(server.url, ssl=authority.file, ping_interval=None, reconnect=Backoff(initial=0)).prepare()
+        bodies = Seen(session.messages.body)
+        session.start()
+        bodies.wait(100)
+        session.reconnect()
+        assert bodies.wait(200) == texts * 2
+        session.close()

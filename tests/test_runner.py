@@ -426,3 +426,127 @@ def test_a_close_event_of_a_loss_keeps_its_number(server: EchoServer, connect):
     session.close()
     assert [event.connection for event in closes.all()][:2] == [1, 2]
     assert all(isinstance(event, CloseEvent) for event in closes.items)
+
+
+# --- telling it to close, and to connect again, at once
+
+
+def closing_by_the_server(play, then: Callable[[Wire], object]) -> str:
+    """A server that begins to close its first connection, and does something else on the next."""
+
+    def first(wire: Wire) -> None:
+        wire.raw(encode_close(Close(1001), masked=False))
+        wire.frames()
+
+    return play(in_turn(first, then))
+
+
+def test_a_close_is_not_undone_by_a_reconnect(play, connect):
+    session = connect(closing_by_the_server(play, staying("2")), reconnect=AT_ONCE)
+    refused: list[Exception] = []
+
+    def close_and_reconnect(state: object) -> None:
+        if isinstance(state, Closing):
+            session.close()
+            with pytest.raises(ConnectionException, match="closed"):
+                session.reconnect()
+            refused.append(ConnectionException())
+
+    session.state.subscribe(close_and_reconnect)
+    assert Seen(session.closes).one().code == 1001
+    assert len(refused) == 1
+
+
+def test_reconnecting_twice_in_a_row_makes_one_new_connection(server, connect):
+    session = connect(server.url)
+    opens = Seen(session.opens)
+    opens.wait()
+    session.reconnect()
+    session.reconnect()
+    opens.wait(2)
+    session.close()
+    assert [event.connection for event in opens.all()] == [1, 2]
+
+
+def test_a_reconnect_during_a_try_makes_no_second_try(play, connect):
+    asked, go_on = threading.Event(), threading.Event()
+
+    def refuse(wire: Wire) -> None:
+        wire.read_request()
+        asked.set()
+        assert go_on.wait(DEADLINE)
+        wire.raw(b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n")
+
+    session = connect(play(refuse, upgrade=False))
+    retries = Seen(session.retries)
+    assert asked.wait(DEADLINE)
+    session.reconnect()
+    go_on.set()
+    assert retries.all() == []
+
+
+def test_what_is_held_is_delivered_while_a_try_is_waited_with(play, connect):
+    session = connect(play(saying("1", "2")), reconnect=Backoff(initial=10_000, maximum=10_000))
+    Seen(session.retries).wait()
+    assert Seen(session.messages.body).wait(2) == ["1", "2"]
+    session.pause()
+    session.resume()
+    session.close()
+
+
+def test_a_url_is_not_asked_for_after_the_close(play):
+    base = play(saying("1"))
+    asked: list[int] = []
+
+    def url() -> str:
+        asked.append(1)
+        return base
+
+    session = websocket(url, reconnect=Backoff(initial=10_000, maximum=10_000)).connect()
+    Seen(session.retries).wait()
+    session.close()
+    session._thread.join(DEADLINE)
+    assert len(asked) == 1
+
+
+def test_a_scheduler_that_raises_ends_the_session_with_that_as_the_cause(play, connect):
+    class Broken(VirtualTimeScheduler):
+        def schedule_relative(self, *_: object) -> Any:
+            raise LookupError("no time")
+
+    session = connect(play(saying("1")), reconnect=Backoff(scheduler=Broken()))
+    end = Seen(session.closes).all()[-1]
+    assert isinstance(end.cause, ConnectionException)
+    assert isinstance(end.cause.__cause__, LookupError)
+
+
+def test_while_a_try_is_waited_with_there_is_no_protocol(server, connect):
+    session = connect(f"{server.url}/terminate", "chat.v1", reconnect=Backoff(initial=10_000, maximum=10_000))
+    Seen(session.opens).wait()
+    assert session.protocol == "chat.v1"
+    session.send("end")
+    Seen(session.retries).wait()
+    assert session.protocol is None
+    session.close()
+
+
+def test_the_end_is_told_of_before_a_close_returns(play, connect):
+    """Also where a subscriber on another thread is still at the event before it."""
+    reached, go_on = threading.Event(), threading.Event()
+    told: list[object] = []
+
+    def slowly(state: object) -> None:
+        told.append(type(state))
+        if isinstance(state, Closing):
+            reached.set()
+            assert go_on.wait(DEADLINE)
+
+    session = connect(play(staying("1")), close_timeout=DEADLINE)
+    Seen(session.messages.body).wait()
+    session.state.subscribe(slowly)
+    closer = threading.Thread(target=session.close)
+    closer.start()
+    assert reached.wait(DEADLINE)
+    go_on.set()
+    closer.join()
+    assert told[-2:] == [Closing, Closed]
