@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from reactivex.scheduler import VirtualTimeScheduler
 
 from rxsocket.backoff import Backoff
 from rxsocket.errors import CertificateException, ConnectionException, HandshakeException, RxSocketException
@@ -95,4 +98,12 @@ def test_the_final_codes_can_be_chosen() -> None:
 )
 def test_a_number_out_of_its_range_is_named(options: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
+        Backoff(**options)
+
+
+@pytest.mark.parametrize(
+    "options", [{"final_codes": 4000}, {"final_codes": ["4000"]}, {"scheduler": 1}, {"scheduler": VirtualTimeScheduler}]
+)
+def test_an_option_of_a_wrong_type_is_named(options: dict[str, Any]) -> None:
+    with pytest.raises(TypeError, match=next(iter(options))):
         Backoff(**options)

@@ -424,3 +424,26 @@ def test_over_tls_what_came_with_the_handshake_is_delivered_at_once(authority):
         session.reconnect()
         assert bodies.wait(200) == texts * 2
         session.close()
+
+
+def test_a_pong_that_came_since_the_keeper_asked_is_read_before_the_peer_counts_as_lost(play, monkeypatch):
+    def script(wire: Wire) -> None:
+        wire.send("1")
+        while not isinstance(frame := wire.next(), Close):
+            if isinstance(frame, Ping):
+                wire.raw(encode_pong(frame.payload, masked=False))
+                asked.set()
+        wire.close(frame)
+
+    asked, passed = threading.Event(), threading.Event()
+    monkeypatch.setattr(rxsocket.runner, "KEEPER", Keeper(0.5))  # it asks once, and does not read before the end
+    session = websocket(play(script), ping_interval=0.05, ping_timeout=0.05).prepare()
+    with held_up(session):
+        assert asked.wait(DEADLINE)
+        timer = threading.Timer(0.2, passed.set)
+        timer.start()
+        assert passed.wait(DEADLINE)
+    timer.join()
+    assert Seen(session.round_trips).wait()
+    session.close()
+    assert Seen(session.closes).one().code == 1000

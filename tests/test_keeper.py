@@ -7,6 +7,7 @@ import sys
 import threading
 from pathlib import Path
 
+import pytest
 from servers import DEADLINE
 
 from rxsocket.keeper import Keeper
@@ -104,3 +105,34 @@ def test_a_forked_process_looks_after_nobody_and_can_begin_anew() -> None:
     command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", script]
     done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=20, check=False)  # noqa: S603 our own
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_one_that_can_not_be_kept_is_logged_and_the_others_are(caplog) -> None:
+    class Failing(Someone):
+        def keep(self) -> None:
+            raise LookupError("broken")
+
+    keeper = Keeper(PERIOD)
+    failing, other = Failing(1), Someone(1)
+    keeper.add(failing)
+    keeper.add(other)
+    assert other.enough.wait(DEADLINE)
+    keeper.remove(failing)
+    keeper.remove(other)
+    assert "could not be looked after" in caplog.text
+    assert "LookupError: broken" in caplog.text
+
+
+def test_where_the_thread_can_not_be_started_the_next_one_is(monkeypatch) -> None:
+    def fail(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    keeper = Keeper(PERIOD)
+    someone = Someone(1)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", fail)
+        with pytest.raises(RuntimeError):
+            keeper.add(someone)
+    keeper.add(someone)
+    assert someone.enough.wait(DEADLINE)
+    keeper.remove(someone)

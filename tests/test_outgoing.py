@@ -172,3 +172,58 @@ def test_small_frames_go_out_together(start):
     outgoing.write()
     assert pieces == [1000]
     assert received(peer) == b"".join(bytes([number]) * 10 for number in range(100))
+
+
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, SystemExit])
+def test_an_interrupt_while_a_message_is_compressed_spoils_no_later_one(start, interruption):
+    deflate = Deflate(min_size=1)
+    outgoing, peer = start(10_000, deflate)
+    outgoing.send(TEXT, b"what is sent before, to refer back to")
+    deflater = outgoing._connection.deflater
+    assert deflater is not None
+    compress = deflater.deflate
+
+    def interrupted(payload: bytes) -> bytes | None:
+        compress(payload)
+        raise interruption
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(deflater, "deflate", interrupted)
+        with pytest.raises(interruption):
+            outgoing.send(TEXT, b"what is never sent, to refer back to")
+    outgoing.send(TEXT, b"what is never sent, to refer back to, but now is")
+    outgoing.write()
+    found = messages_of(received(peer), Inflater(deflate.client_max_window_bits))
+    assert found == ["what is sent before, to refer back to", "what is never sent, to refer back to, but now is"]
+
+
+def test_a_handler_that_sends_while_a_message_is_compressed_spoils_none(start):
+    deflate = Deflate(min_size=1)
+    outgoing, peer = start(10_000, deflate)
+    deflater = outgoing._connection.deflater
+    assert deflater is not None
+    compress = deflater.deflate
+
+    def interrupted(payload: bytes) -> bytes | None:
+        deflater.deflate = compress
+        compressed = compress(payload)
+        outgoing.send(TEXT, b"of the handler, much as of the main thread")
+        return compressed
+
+    deflater.deflate = interrupted
+    outgoing.send(TEXT, b"of the main thread")
+    outgoing.send(TEXT, b"of the main thread, later")
+    outgoing.write()
+    found = messages_of(received(peer), Inflater(deflate.client_max_window_bits))
+    expected = ["of the handler, much as of the main thread", "of the main thread", "of the main thread, later"]
+    assert found == expected
+
+
+def test_after_an_error_nothing_joins_and_what_was_lost_stays_counted(start):
+    outgoing, peer = start(1 << 30)
+    peer.close()
+    outgoing.append(bytes(5000))
+    outgoing.write()
+    outgoing.append(b"a pong")
+    outgoing.write()
+    assert (len(outgoing), outgoing.unsent) == (0, 5000)

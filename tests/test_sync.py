@@ -4,6 +4,7 @@ import base64
 import hashlib
 import queue
 import socket
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -608,6 +609,43 @@ def test_a_change_that_the_server_did_not_confirm_is_sent_again_and_a_confirmed_
         wait_until(store, Person("end"))
         syncs.close()
     assert received == [[Person("confirmed")], [Person("not confirmed")], [Person("not confirmed")], []]
+
+
+def test_changes_made_when_the_loss_was_not_yet_seen_are_sent_on_the_next_connection(syncs):
+    received: list[Person] = []
+    reset, again = threading.Event(), threading.Event()
+
+    def first(wire: Wire) -> None:
+        wire.send(people.encode(Person("of the server")))
+        wire.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        wire.sock.close()
+        reset.set()
+
+    def second(wire: Wire) -> None:
+        received.extend(entities(wire, 1))
+        again.set()
+        wire.answer_close()
+
+    with ScriptedPeer(in_turn(first, second)) as peer:
+        store = RootStore(NOBODY)
+
+        def edit(person: Person) -> None:
+            if person == Person("of the server"):
+                assert reset.wait(SECONDS)
+                editor.start()
+                editor.join()
+
+        def change() -> None:
+            for age in range(3):
+                store.update(Person("edited", age))
+
+        editor = threading.Thread(target=change)
+        sync = sync_with(store, websocket(peer.url, reconnect=SOON, close_timeout=1), people)
+        syncs.callback(sync.dispose)
+        sync.session.messages.body.subscribe(lambda text: edit(people.decode(text)))
+        assert again.wait(SECONDS)
+        syncs.close()
+    assert received == [Person("edited", 2)]
 
 
 def test_a_hub_that_starts_again_finds_its_clients_again_and_all_end_the_same(syncs):
