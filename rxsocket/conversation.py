@@ -12,18 +12,9 @@ from typing import NoReturn
 from reactivex import Observable
 
 from .channel import Channel
+from .encoding import encode_close, encode_ping, encode_pong
 from .errors import ConnectionException, ProtocolException, RxSocketException, SendException, SubscriberException
-from .frames import (
-    MAX_REASON,
-    NO_STATUS_RECEIVED,
-    Close,
-    Payload,
-    Ping,
-    Pong,
-    encode_close,
-    encode_ping,
-    encode_pong,
-)
+from .frames import MAX_REASON, NO_STATUS_RECEIVED, Close, Payload, Ping, Pong
 from .lifecycle import Lifecycle
 from .messages import Messages
 from .options import Options

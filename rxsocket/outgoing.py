@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from .connection import Connection
 from .deflate import Deflater
+from .encoding import encode_content, encode_contents, encode_frame
 from .errors import ConnectionException
-from .frames import CONTROL, Frame, Payload, encode_content, encode_contents, encode_frame
+from .frames import CONTROL, Frame, Payload
 
 __all__ = ["Outgoing"]
 

@@ -13,8 +13,9 @@ from reactivex import abc
 
 from .channel import Channel
 from .conversation import Conversation, logger, session_threads
+from .encoding import encode_close
 from .errors import ConnectionException, ProtocolException, RxSocketException
-from .frames import ABNORMAL_CLOSURE, GOING_AWAY, NO_STATUS_RECEIVED, NORMAL_CLOSURE, Close, Ping, Pong, encode_close
+from .frames import ABNORMAL_CLOSURE, GOING_AWAY, NO_STATUS_RECEIVED, NORMAL_CLOSURE, Close, Ping, Pong
 from .keeper import KEEPER
 from .opening import Opening
 from .options import Options

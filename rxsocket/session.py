@@ -16,8 +16,9 @@ from reactivex import Observable
 from reactivex.subject import AsyncSubject
 
 from .conversation import session_threads
+from .encoding import content_of, encode_close
 from .errors import ConnectionException
-from .frames import ABNORMAL_CLOSURE, GOING_AWAY, NORMAL_CLOSURE, PING, Close, content_of, encode_close
+from .frames import ABNORMAL_CLOSURE, GOING_AWAY, NORMAL_CLOSURE, PING, Close
 from .options import Options
 from .runner import Runner
 from .states import Closed, CloseEvent, Connecting

@@ -25,8 +25,9 @@ from typing import NamedTuple, Self
 
 from servers import DEADLINE, Peer, Seen, Wire
 
+from rxsocket.encoding import encode_frame
 from rxsocket.errors import ConnectionException, ProtocolException, SendException
-from rxsocket.frames import Close, Control, Decoder, Message, Ping, Pong, encode_frame
+from rxsocket.frames import Close, Control, Decoder, Message, Ping, Pong
 from rxsocket.session import Session
 from rxsocket.socket import websocket
 from rxsocket.states import TRANSITIONS, Closed, CloseEvent, Connecting, Open, State

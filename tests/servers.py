@@ -23,7 +23,8 @@ from reactivex import Observable
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from rxsocket.frames import NO_STATUS_RECEIVED, Close, Control, Decoder, Message, encode_close, encode_message
+from rxsocket.encoding import encode_close, encode_message
+from rxsocket.frames import NO_STATUS_RECEIVED, Close, Control, Decoder, Message
 
 DEADLINE = 10.0
 """Seconds. What takes longer has failed."""

@@ -19,7 +19,8 @@ from statistics import median
 
 from servers import Peer, Wire
 
-from rxsocket.frames import Close, encode_message
+from rxsocket.encoding import encode_message
+from rxsocket.frames import Close
 from rxsocket.socket import websocket
 
 CYCLE = 10_000  # texts are numbered up to here, over and over: so they need not be encoded again

@@ -24,7 +24,8 @@ from benchmarks.runner import IMPORTED, Runner, running
 from benchmarks.server import Handshake, Plan
 from benchmarks.short import SHORT, hold, read_recorded
 from benchmarks.wire import BINARY, CLOSE, TEXT, Run, close_frame, deflated, frame, runs, unmasked
-from rxsocket.frames import Close, Decoder, encode_close, encode_message
+from rxsocket.encoding import encode_close, encode_message
+from rxsocket.frames import Close, Decoder
 
 RATE = Metric("rate", "messages/s")
 TIME = Metric("time", "s", lower=True)

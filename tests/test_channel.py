@@ -9,17 +9,9 @@ import pytest
 
 from rxsocket.channel import Arrival, Channel
 from rxsocket.connection import Connection
+from rxsocket.encoding import encode_close, encode_frame, encode_message, encode_ping, encode_pong
 from rxsocket.errors import ConnectionException, ProtocolException
-from rxsocket.frames import (
-    Close,
-    Ping,
-    Pong,
-    encode_close,
-    encode_frame,
-    encode_message,
-    encode_ping,
-    encode_pong,
-)
+from rxsocket.frames import Close, Ping, Pong
 from rxsocket.options import Options
 
 MESSAGES = 10

@@ -14,8 +14,9 @@ from openings import assert_ended, connected, read_until, wait_for
 from peers import DEADLINE, Peer, Server, echo_server, switching
 
 from rxsocket.connection import Connection
+from rxsocket.encoding import encode_message
 from rxsocket.errors import ConnectionException, SendException
-from rxsocket.frames import Decoder, encode_message
+from rxsocket.frames import Decoder
 from rxsocket.socket import websocket as describe
 
 SHORT = 0.3

@@ -17,8 +17,9 @@ from servers import DEADLINE, Seen, Wire, within
 
 import rxsocket.runner
 from rxsocket.backoff import Backoff
+from rxsocket.encoding import encode_message, encode_ping, encode_pong
 from rxsocket.errors import SendException
-from rxsocket.frames import Close, Message, Ping, Pong, encode_message, encode_ping, encode_pong
+from rxsocket.frames import Close, Message, Ping, Pong
 from rxsocket.keeper import Keeper
 from rxsocket.session import Session
 from rxsocket.socket import websocket

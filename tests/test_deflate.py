@@ -13,20 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rxsocket.deflate import Deflate, Deflater, Inflater
+from rxsocket.encoding import content_of, encode_content, encode_frame, encode_ping
 from rxsocket.errors import ProtocolException
-from rxsocket.frames import (
-    BINARY,
-    CONTINUATION,
-    TEXT,
-    Control,
-    Decoder,
-    Message,
-    Ping,
-    content_of,
-    encode_content,
-    encode_frame,
-    encode_ping,
-)
+from rxsocket.frames import BINARY, CONTINUATION, TEXT, Control, Decoder, Message, Ping
 
 LIMIT = 1 << 20
 EMPTY_BLOCK = b"\x00"  # section 7.2.3.6

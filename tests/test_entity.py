@@ -9,8 +9,8 @@ import pytest
 from clients import RawClient, confirm, connect, receive
 from servers import DEADLINE, Seen
 
+from rxsocket.encoding import encode_message, encode_pong
 from rxsocket.entity import SETTLE_SECONDS
-from rxsocket.frames import encode_message, encode_pong
 from rxsocket.socket import websocket
 
 

@@ -23,16 +23,9 @@ from fuzz import UNEXPECTED
 from peers import echo_server
 from servers import DEADLINE, Seen, Wire, within
 
+from rxsocket.encoding import encode_frame, encode_message
 from rxsocket.errors import ConnectionException, HandshakeException, ProtocolException, RxSocketException, SendException
-from rxsocket.frames import (
-    BINARY,
-    CONTINUATION,
-    PING,
-    TEXT,
-    Close,
-    encode_frame,
-    encode_message,
-)
+from rxsocket.frames import BINARY, CONTINUATION, PING, TEXT, Close
 from rxsocket.session import Session
 from rxsocket.socket import websocket
 from rxsocket.states import Closed, CloseEvent, Closing, Connecting, Open, State

@@ -13,7 +13,7 @@ from websockets.frames import Frame, Opcode
 from websockets.utils import apply_mask
 
 import rxsocket.masking
-from rxsocket.frames import encode_message
+from rxsocket.encoding import encode_message
 from rxsocket.masking import HUGE, LARGE, _numpy
 
 
@@ -42,7 +42,7 @@ def test_each_frame_is_masked_with_a_new_key_from_the_systems_random_source(monk
 def test_a_child_process_does_not_use_its_parents_keys() -> None:
     code = """
 import os
-from rxsocket.frames import encode_message
+from rxsocket.encoding import encode_message
 encode_message(b"")
 reading, writing = os.pipe()
 if os.fork() == 0:

@@ -16,8 +16,9 @@ from reactivex.scheduler import VirtualTimeScheduler
 from servers import DEADLINE, EchoServer, Peer, Seen, Wire, in_turn, within
 
 from rxsocket.backoff import Backoff
+from rxsocket.encoding import encode_close
 from rxsocket.errors import ConnectionException, HandshakeException, SendException
-from rxsocket.frames import Close, Message, encode_close
+from rxsocket.frames import Close, Message
 from rxsocket.messages import MessageEvent
 from rxsocket.session import Session
 from rxsocket.socket import websocket

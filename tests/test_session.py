@@ -20,6 +20,7 @@ import pytest
 import reactivex.operators as ops
 from servers import BURST, DEADLINE, EchoServer, Seen, Wire, within
 
+from rxsocket.encoding import encode_close, encode_frame, encode_message, encode_ping, encode_pong
 from rxsocket.errors import (
     CloseException,
     ConnectionException,
@@ -29,19 +30,7 @@ from rxsocket.errors import (
     SendException,
     SubscriberException,
 )
-from rxsocket.frames import (
-    BINARY,
-    CONTINUATION,
-    TEXT,
-    Close,
-    Decoder,
-    Pong,
-    encode_close,
-    encode_frame,
-    encode_message,
-    encode_ping,
-    encode_pong,
-)
+from rxsocket.frames import BINARY, CONTINUATION, TEXT, Close, Decoder, Pong
 from rxsocket.outgoing import HIGH_WATER
 from rxsocket.session import Session
 from rxsocket.socket import websocket

@@ -32,7 +32,8 @@ from rxsocket import (
     sync_with,
     websocket,
 )
-from rxsocket.frames import Ping, encode_pong
+from rxsocket.encoding import encode_pong
+from rxsocket.frames import Ping
 from rxsocket.hub import Hub
 
 SECONDS = 5.0
