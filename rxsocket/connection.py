@@ -30,6 +30,7 @@ class Connection:
         rest: What was read together with the server's answer, and comes before all that is received.
 
     Attributes:
+        descriptor: The socket's, for waiting.
         inflater: Decompresses what the server sends; for who reads.
         deflater: Compresses what is sent; for who writes.
     """
@@ -46,6 +47,7 @@ class Connection:
     ) -> None:
         sock.settimeout(0)
         self._sock = sock
+        self.descriptor = sock.fileno()
         self.url = url
         self.protocol = protocol
         self.headers = headers
@@ -54,10 +56,6 @@ class Connection:
         self.deflater = None if deflate is None else deflate.deflater()
         # OpenSSL's state of one connection is not for two threads at once; a plain socket has no such state.
         self._tls = threading.Lock() if isinstance(sock, ssl.SSLSocket) else None
-
-    def fileno(self) -> int:
-        """Return the socket's descriptor, for waiting."""
-        return self._sock.fileno()
 
     def receive(self, size: int = READ_SIZE) -> bytes | None:
         """Read what is there: up to ``size`` bytes, none at the stream's end, or None where there is nothing yet.

@@ -122,6 +122,8 @@ class Messages(_View[MessageEvent]):
         self._paused = paused
         self._listening = False  # somebody has subscribed once, or holding was given up
         # Only who delivers touches these: the session's thread, and once it has _ended, who runs _after_the_end.
+        self._listener: _Listener | None = None  # who is the only one to listen, in this arrangement
+        self._listener_of: object = None
         self._held: deque[MessageEvent] = deque()
         self._held_size = 0
         self._ended = False  # written once, under _handover
@@ -152,7 +154,9 @@ class Messages(_View[MessageEvent]):
             if self._held or self._paused or not self._listening:
                 self._hold(list(rest), connection)
                 return
-            listener = self._only_listener()
+            if self._listener_of is not arrangement:
+                self._listener, self._listener_of = self._only_listener(), arrangement
+            listener = self._listener
             if listener is not None:
                 if self._deliver_to(listener, rest, arrangement):
                     return

@@ -252,13 +252,15 @@ class Runner(Conversation):
         timeout = channel.keepalive.remaining(now)
         if timeout is not None and timeout <= 0:
             # Not before all is read that is there: a subscriber may have held this thread up meanwhile.
-            if reading and self._waiter.wait(channel.connection, reading=True, writing=False, timeout=0):
+            if reading and self._waiter.wait(channel.connection.descriptor, reading=True, writing=False, timeout=0):
                 return
             timeout = self._ask(channel, now, reading=reading)
         if channel.deadline is not None:
             timeout = max(0.0, channel.deadline - now)
         self._waiting = True
-        self._waiter.wait(channel.connection, reading=reading, writing=bool(channel.outgoing), timeout=timeout)
+        self._waiter.wait(
+            channel.connection.descriptor, reading=reading, writing=bool(channel.outgoing), timeout=timeout
+        )
         self._waiting = False
 
     def _ask(self, channel: Channel, now: float, *, reading: bool) -> float | None:

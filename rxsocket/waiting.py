@@ -6,13 +6,8 @@ import contextlib
 import math
 import select
 import socket
-from typing import Protocol
 
 __all__ = ["Waiter"]
-
-
-class _HasFileno(Protocol):
-    def fileno(self) -> int: ...
 
 
 class _SelectPoll:
@@ -58,14 +53,14 @@ class Waiter:
         with contextlib.suppress(OSError):
             self._waker.send(b"\0")
 
-    def wait(self, sock: _HasFileno | None, *, reading: bool, writing: bool, timeout: float | None) -> bool:
-        """Wait until the socket can be read or written, as asked; or for :meth:`wake`; or for some seconds.
+    def wait(self, descriptor: int | None, *, reading: bool, writing: bool, timeout: float | None) -> bool:
+        """Wait until a socket can be read or written, as asked; or for :meth:`wake`; or for some seconds.
 
         Returns:
             Whether it was not the time that ended it.
         """
         events = (READABLE if reading else 0) | (WRITABLE if writing else 0)
-        wanted = (sock.fileno(), events) if sock is not None and events else None
+        wanted = (descriptor, events) if descriptor is not None and events else None
         if wanted != self._registered:
             # A socket of which nothing is wanted is not watched at all: poll would report a hang-up over and over.
             self.forget()
@@ -73,8 +68,8 @@ class Waiter:
                 self._poll.register(*wanted)
             self._registered = wanted
         ready = self._poll.poll(None if timeout is None else max(0, math.ceil(timeout * 1000)))
-        for descriptor, _ in ready:
-            if descriptor == self._wake_descriptor:
+        for each, _ in ready:
+            if each == self._wake_descriptor:
                 self._woken.recv(4096)
         return bool(ready)
 

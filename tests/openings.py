@@ -52,5 +52,5 @@ def assert_ended(connection: Connection) -> None:
 
 def wait_for(connection: Connection, *, reading: bool) -> None:
     poll = select.poll()
-    poll.register(connection.fileno(), select.POLLIN if reading else select.POLLOUT)
+    poll.register(connection.descriptor, select.POLLIN if reading else select.POLLOUT)
     assert poll.poll(DEADLINE * 1000)

@@ -37,7 +37,7 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 def ends(waiter: Waiter, sock: socket.socket, *, reading: bool = False, writing: bool = False) -> bool:
     """Tell whether a wait would end at once, without waiting for it."""
-    return waiter.wait(sock, reading=reading, writing=writing, timeout=0)
+    return waiter.wait(sock.fileno(), reading=reading, writing=writing, timeout=0)
 
 
 def fill(sock: socket.socket) -> None:
@@ -111,7 +111,7 @@ def test_a_wake_from_another_thread_ends_the_wait_under_way(waiter: Waiter, pair
     ended = threading.Event()
 
     def wait() -> None:
-        waiter.wait(pair[0], reading=True, writing=False, timeout=LONG)
+        waiter.wait(pair[0].fileno(), reading=True, writing=False, timeout=LONG)
         ended.set()
 
     thread = threading.Thread(target=wait)
@@ -146,15 +146,15 @@ def test_any_number_of_wakes_neither_blocks_nor_is_left_over_for_good(waiter: Wa
 
 def test_a_wait_without_a_timeout_ends_with_a_wake(waiter: Waiter, pair: Pair) -> None:
     waiter.wake()
-    waiter.wait(pair[0], reading=True, writing=True, timeout=None)
+    waiter.wait(pair[0].fileno(), reading=True, writing=True, timeout=None)
 
 
 def test_a_wait_that_nothing_ends_takes_its_timeout_and_one_of_nothing_no_time(waiter: Waiter, pair: Pair) -> None:
     began = time.monotonic()
-    waiter.wait(pair[0], reading=True, writing=False, timeout=SHORT)
+    waiter.wait(pair[0].fileno(), reading=True, writing=False, timeout=SHORT)
     assert time.monotonic() - began >= SHORT
     for timeout in (0.0, -1.0):
-        waiter.wait(pair[0], reading=True, writing=False, timeout=timeout)
+        waiter.wait(pair[0].fileno(), reading=True, writing=False, timeout=timeout)
     assert time.monotonic() - began < LONG / 2
 
 
