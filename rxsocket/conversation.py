@@ -148,7 +148,7 @@ class Conversation(Lifecycle):
         if outgoing.send(opcode, payload):
             return  # who was woken when the socket took no more will write it together with what waits already
         try:
-            self._write(outgoing)
+            outgoing.write()
         finally:  # also if Ctrl-C comes: what has joined goes out
             if outgoing:
                 self._waiter.wake()

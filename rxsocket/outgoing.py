@@ -93,7 +93,7 @@ class Outgoing:
         if self._answers:
             self.release()
         if self._connection.deflater is None:
-            self.append(self._encoded(opcode, payload, None))
+            self.append(encode_frame(opcode, payload))
         else:
             self._deflate(self._connection.deflater, opcode, payload)
         return waited
