@@ -105,11 +105,12 @@ class Runner(Conversation):
             stack.callback(self._tell, event)
 
     def _tell(self, event: CloseEvent) -> None:
-        if event.cause is not None and not isinstance(event.cause, ProtocolException):
+        if event.cause is None:
+            unremarkable = event.code in UNREMARKABLE or event.initiator == "client"
+            level = logging.INFO if unremarkable else logging.WARNING
+            logger.log(level, "%s: closed, %d %s by the %s", self.url, event.code, event.reason, event.initiator)
+        elif not isinstance(event.cause, ProtocolException):  # which is reported when it is found
             self.report(event.cause)
-        unremarkable = event.code in UNREMARKABLE or event.initiator == "client" or event.cause is not None
-        level = logging.INFO if unremarkable else logging.WARNING
-        logger.log(level, "%s: closed, %d %s by the %s", self.url, event.code, event.reason, event.initiator)
 
     def _hurry(self) -> None:
         """Make the next try due, but not one after that which is under way."""
