@@ -40,6 +40,7 @@ from .errors import (
     RxSocketException,
     SendException,
     SubscriberException,
+    UrlException,
 )
 from .frames import Close
 from .handlers import EmittingHandler, Handler, handled_by
@@ -91,6 +92,7 @@ __all__ = [
     "Sync",
     "SyncStatus",
     "Tracker",
+    "UrlException",
     "element",
     "field",
     "handled_by",

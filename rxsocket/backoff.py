@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from reactivex import abc
 
-from .errors import CertificateException, HandshakeException, RxSocketException
+from .errors import CertificateException, HandshakeException, RxSocketException, UrlException
 
 __all__ = ["Backoff"]
 
@@ -21,8 +21,9 @@ class Backoff:
     """A policy of reconnecting: tries that come at longer and longer intervals, until one succeeds.
 
     What it does not try again, since it would end in the same way: a connection that the server closed with one of
-    ``final_codes``, a handshake that it refused with a status 4xx (but 408 and 429), and a certificate that is not
-    accepted. Nor one that this side closed.
+    ``final_codes``, a handshake that it refused with a status 4xx (but 408 and 429), a certificate that is not
+    accepted, and a URL that can never work, of a function. Nor one that this side closed. A try that
+    ``session.reconnect()`` asks for is none of its own: the intervals, and ``attempts``, begin anew with it.
 
     Attributes:
         initial: Seconds before the first try.
@@ -100,7 +101,7 @@ class Backoff:
         match cause:
             case HandshakeException(status=status):
                 return 400 <= status < 500 and status not in TRANSIENT  # noqa: PLR2004 RFC 9110, section 15.5
-            case CertificateException():
+            case CertificateException() | UrlException():
                 return True
             case _:
                 return code in self.final_codes

@@ -6,18 +6,26 @@ import contextlib
 import threading
 import time
 from collections import deque
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from .connection import Connection
 from .errors import ConnectionException, ProtocolException
-from .frames import Close, Control, Decoder, Message, Ping
+from .frames import Close, Decoder, Message, Ping, Pong
 from .keepalive import Keepalive
 from .options import Options
 from .outgoing import Outgoing
 
-__all__ = ["Arrival", "Channel"]
+__all__ = ["Answer", "Arrival", "Channel"]
 
-Arrival: TypeAlias = list[Message] | Control
+
+class Answer(NamedTuple):
+    """A pong, and when it was read, in seconds of the monotonic clock."""
+
+    pong: Pong
+    time: float
+
+
+Arrival: TypeAlias = list[Message] | Ping | Answer | Close | ProtocolException
 """What came: messages in a row, or a control frame, or how the peer broke the protocol."""
 
 
@@ -37,7 +45,8 @@ class Channel:
         self.outgoing = Outgoing(connection, options.max_outgoing)  # under the session's lock
         # Under the session's lock; but by _reading alone it is told that something was heard.
         self.keepalive = Keepalive(options.ping_interval, options.ping_timeout, self.opened)
-        self.deadline: float | None = None  # under the session's lock: until when a closing may take; monotonic
+        # Until when a closing may take; monotonic. Written under the session's lock; its own thread reads it without.
+        self.deadline: float | None = None
         self.sent: Close | None = None  # under the session's lock: the close frame in or past outgoing
         self.is_late = False  # whether that was put off once; the session's thread alone
         self.received: Close | None = None  # under the session's lock
@@ -108,14 +117,15 @@ class Channel:
 
     def _feed(self, data: bytes) -> list[Message]:
         """Let what comes from some bytes join the arrivals; return the messages among it."""
-        self.keepalive.heard(time.monotonic())
+        now = time.monotonic()
+        self.keepalive.heard(now)
         messages, controls = self._decoder.feed(data)
         begin = 0
         for control, position in zip(controls, self._decoder.positions, strict=True):
             if begin < position:
                 self._arrivals.append(messages[begin:position])
                 begin = position
-            self._arrivals.append(control)
+            self._arrivals.append(Answer(control, now) if isinstance(control, Pong) else control)
         if begin < len(messages):
             self._arrivals.append(messages[begin:] if begin else messages)
         return messages

@@ -11,10 +11,10 @@ from typing import NoReturn
 
 from reactivex import Observable
 
-from .channel import Channel
+from .channel import Answer, Channel
 from .encoding import encode_close, encode_ping, encode_pong
 from .errors import ConnectionException, ProtocolException, RxSocketException, SendException, SubscriberException
-from .frames import MAX_REASON, NO_STATUS_RECEIVED, Close, Payload, Ping, Pong
+from .frames import MAX_REASON, NO_STATUS_RECEIVED, Close, Payload, Ping
 from .lifecycle import Lifecycle
 from .messages import Messages
 from .options import Options
@@ -58,6 +58,8 @@ class Conversation(Lifecycle):
         self._ident: int | None = None  # of the session's thread, written by it
         self._channel: Channel | None = None  # written under _lock, by the session's thread: from Open to the next try
         self._outgoing: Outgoing | None = None  # under _lock: of the channel, while the state is Open
+        self._told_to_close = False  # under _lock: whether it is not to go on, whatever the policy is
+        self._at_once = False  # under _lock: whether another connection was asked for
         self._waits_for_room = 0  # under _lock: how many threads do
         self._turns = 0  # how often the session's thread came around; written by it alone
         self._waiting = True  # whether it waits, and so is held up by nobody; written by it alone
@@ -94,13 +96,18 @@ class Conversation(Lifecycle):
 
     def report(self, error: RxSocketException) -> None:
         """Log an error, and deliver it to the subscribers of :attr:`errors`. From any thread."""
-        where = "" if self.url in str(error) else f"{self.url}: "
         raised = error.__cause__ if isinstance(error, SubscriberException) else None
         if isinstance(raised, SendException):  # of a subscriber that answers, after a close: it needs no traceback
-            logger.warning("%s%s (%s)", where, error, raised)
+            self._log(logging.WARNING, f"{error} ({raised})")
         else:
-            logger.warning("%s%s", where, error, exc_info=raised)
+            self._log(logging.WARNING, str(error), raised)
+        self._deliver_error(error)
+
+    def _deliver_error(self, error: RxSocketException) -> None:
         self._reports.run(partial(self._errors.on_next, error))
+
+    def _log(self, level: int, text: str, raised: BaseException | None = None) -> None:
+        logger.log(level, "%s%s", "" if self.url in text else f"{self.url}: ", text, exc_info=raised)
 
     # --- what is sent, on any thread
 
@@ -120,7 +127,8 @@ class Conversation(Lifecycle):
 
         def settled() -> bool:
             outgoing = self._outgoing
-            return self._refusal() is not None or (outgoing is not None and (outgoing.has_room or not waits_for_room))
+            usable = outgoing is not None and outgoing.error is None and (outgoing.has_room or not waits_for_room)
+            return usable or self._refusal() is not None
 
         # The session's own thread is what a wait for the connection would hold up.
         seconds = self._options.send_timeout if wait and threading.get_ident() != self._ident else 0.0
@@ -134,8 +142,9 @@ class Conversation(Lifecycle):
         if refusal is not None:
             self._refuse(refusal)
         if outgoing is None or not in_time:
-            problem = "still connecting" if outgoing is None else "the peer does not read"
-            self._refuse(f"{problem} after send_timeout={seconds:g} s" if seconds else problem)
+            usable = outgoing is not None and outgoing.error is None
+            problem = "the peer does not read" if usable else "there is no connection"
+            self._refuse(f"{problem} after send_timeout={seconds:g} s" if seconds else f"{problem} now")
         if not waits_for_room and not outgoing.takes(size):
             self._refuse(f"over max_outgoing={self._options.max_outgoing} bytes would wait for the peer to read")
         return outgoing
@@ -160,15 +169,22 @@ class Conversation(Lifecycle):
         match self._state:
             case Closed(event):
                 return f"the session is closed ({f'{event.code} {event.reason}'.strip()})"
-            case Closing():
+            case Closing() if not self._may_go_on:
                 return "the session is closing"
+            case Open() if not self._may_go_on and self._outgoing is not None and self._outgoing.error is not None:
+                return str(self._outgoing.error)
             case _:
-                error = self._outgoing.error if self._outgoing is not None else None
-                return None if error is None else str(error)
+                return None
 
-    def _refuse(self, refusal: str) -> NoReturn:
-        cause = None if self._channel is None else self._channel.outgoing.error
-        raise SendException(f"the message was not sent: {refusal}") from cause
+    @property
+    def _may_go_on(self) -> bool:
+        """Whether another connection may follow the one that there is. Under _lock."""
+        return not self._told_to_close and (self._at_once or self._options.reconnect is not None)
+
+    def _refuse(self, refusal: str, what: str = "message") -> NoReturn:
+        event = self._state.event if isinstance(self._state, Closed) else None
+        cause = event.cause if event is not None else None if self._channel is None else self._channel.outgoing.error
+        raise SendException(f"the {what} was not sent: {refusal}") from cause
 
     def _write(self, outgoing: Outgoing) -> None:
         """Give the socket what it takes of what is on its way out. Under _lock."""
@@ -208,9 +224,9 @@ class Conversation(Lifecycle):
                 self._enter_closing(channel, "server", close, frame)
             channel.limit_closing(LINGER_SECONDS)
 
-    def _take_pong(self, channel: Channel, pong: Pong) -> None:
+    def _take_pong(self, channel: Channel, answer: Answer) -> None:
         with self._lock:
-            answers = channel.keepalive.pong(pong.payload, time.monotonic())
+            answers = channel.keepalive.pong(answer.pong.payload, answer.time)
         for seconds, answered in answers:
             self._round_trips.on_next(seconds)
             answered(seconds)
@@ -225,9 +241,11 @@ class Conversation(Lifecycle):
             channel.limit_closing(LINGER_SECONDS)
         self.report(failure)
 
-    def _ask_if_due(self, channel: Channel) -> None:
+    def _ask_if_due(self, channel: Channel, now: float, *, reading: bool) -> None:
         """Ping a peer from which nothing comes. Under _lock."""
-        now = time.monotonic()
+        if not reading and channel.keepalive.is_lost(now):
+            # Its pong may be there, unread. What tells is whether its system acknowledges the ping (TCP_USER_TIMEOUT).
+            channel.keepalive.heard(now)
         if self._is_open(channel) and channel.keepalive.is_due(now):
             channel.outgoing.append(encode_ping(channel.keepalive.ask(now)))
             self._write(channel.outgoing)
@@ -257,10 +275,7 @@ class Conversation(Lifecycle):
         with self._lock:
             channel.outgoing.release()
             self._write(channel.outgoing)
-            if channel.reads_ahead:
-                self._ask_if_due(channel)
-            else:
-                channel.keepalive.heard(time.monotonic())  # it may say what it likes: nobody listens
+            self._ask_if_due(channel, time.monotonic(), reading=channel.reads_ahead)
 
 
 def _log_subscriber(stream: str, error: BaseException) -> None:

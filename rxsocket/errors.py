@@ -4,6 +4,7 @@
 
     RxSocketException
     ├── ConnectionException      no connection could be made, or it was lost
+    │   ├── UrlException         the URL can never work
     │   ├── HandshakeException   the server answered with something else than 101
     │   └── CertificateException the server's certificate was not accepted
     ├── ProtocolException        the peer broke RFC 6455, or a limit
@@ -32,6 +33,7 @@ __all__ = [
     "RxSocketException",
     "SendException",
     "SubscriberException",
+    "UrlException",
 ]
 
 
@@ -44,6 +46,10 @@ class RxSocketException(Exception):
 
 class ConnectionException(RxSocketException):
     """No connection could be made, or it was lost; ``__cause__`` has the reason where there is one."""
+
+
+class UrlException(ConnectionException):
+    """The URL can never work, whatever the server is: it is another scheme's, say; the message says why."""
 
 
 class HandshakeException(ConnectionException):

@@ -88,7 +88,7 @@ class Lifecycle:
 
     @cached_property
     def retries(self) -> Observable[Connecting]:
-        """The state of each try to connect again: which, in how many seconds, and why."""
+        """The state of each try of the policy to connect again: which, in how many seconds, and why."""
         return self._states.pipe(
             ops.filter(lambda state: isinstance(state, Connecting) and state.attempt > 0),
             ops.map(lambda state: cast("Connecting", state)),

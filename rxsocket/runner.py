@@ -11,11 +11,11 @@ from urllib.parse import SplitResult
 
 from reactivex import abc
 
-from .channel import Channel
-from .conversation import Conversation, logger, session_threads
+from .channel import Answer, Channel
+from .conversation import Conversation, session_threads
 from .encoding import encode_close
 from .errors import ConnectionException, ProtocolException, RxSocketException
-from .frames import ABNORMAL_CLOSURE, GOING_AWAY, NO_STATUS_RECEIVED, NORMAL_CLOSURE, Close, Ping, Pong
+from .frames import ABNORMAL_CLOSURE, GOING_AWAY, NO_STATUS_RECEIVED, NORMAL_CLOSURE, Close, Ping
 from .keeper import KEEPER
 from .opening import Opening
 from .options import Options
@@ -32,7 +32,8 @@ class Runner(Conversation):
     """The part of a session that lives on a thread of its own, from Connecting to Closed.
 
     Args:
-        url: Where it leads, or a function that says so at each try to connect.
+        url: Where it is to lead, as it is shown.
+        find_url: Says where it leads, at each try to connect. Raises a ConnectionException if that is not known.
         protocols: The sub-protocols to offer.
         options: The endpoint's options.
         paused: Whether to begin paused.
@@ -41,21 +42,21 @@ class Runner(Conversation):
 
     def __init__(
         self,
-        url: SplitResult | Callable[[], SplitResult],
+        url: str,
+        find_url: Callable[[], SplitResult],
         protocols: Sequence[str],
         options: Options,
         *,
         paused: bool,
         forget: Callable[[], None],
     ) -> None:
-        super().__init__("a URL that is not known yet" if callable(url) else show(url), options, paused=paused)
-        self._find_url = url if callable(url) else lambda: url
+        super().__init__(url, options, paused=paused)
+        self._find_url = find_url
         self._protocols = protocols
         self._forget = forget
         self._opening: Opening | None = None  # under _lock; of the try that is under way
         self._number = 1  # the session's thread alone: of the connection that there is, or is to be
-        self._told_to_close = False  # under _lock: whether it is not to go on, whatever the policy is
-        self._at_once = False  # under _lock: whether the next try is due, by reconnect() or by a scheduler
+        self._is_due = False  # under _lock: whether it is time for the next try, as a policy's scheduler says
         self._awaits_try = False  # under _lock: whether one is waited with
         self._ended = threading.Event()  # set after the last event was delivered
         self._finisher: int | None = None  # the thread that delivers the end; written by it alone
@@ -69,6 +70,7 @@ class Runner(Conversation):
         try:
             with self._lock:
                 self._told_to_close = True
+                self._changed.notify_all()  # who waits for a connection to send on
                 opening, channel = self._opening, self._channel
                 if channel is not None and self._is_open(channel):
                     self._enter_closing(channel, "client", close, frame)
@@ -104,23 +106,29 @@ class Runner(Conversation):
             stack.callback(self.messages.complete)
             stack.callback(self._tell, event)
 
-    def _tell(self, event: CloseEvent) -> None:
-        if event.cause is None:
-            unremarkable = event.code in UNREMARKABLE or event.initiator == "client"
-            level = logging.INFO if unremarkable else logging.WARNING
-            logger.log(level, "%s: closed, %d %s by the %s", self.url, event.code, event.reason, event.initiator)
-        elif not isinstance(event.cause, ProtocolException):  # which is reported when it is found
-            self.report(event.cause)
-
-    def _hurry(self) -> None:
-        """Make the next try due, but not one after that which is under way."""
-        with self._lock:
-            if self._awaits_try or not isinstance(self._state, Connecting):
-                self._at_once = True
-        self._waiter.wake()
+    def _tell(self, event: CloseEvent, following: Connecting | None = None) -> None:
+        """Log how a connection ended, and what follows; deliver what it ended by. On the thread that ended it."""
+        cause = None if isinstance(event.cause, ProtocolException) else event.cause  # that is reported when it is found
+        status = f"{event.code} {event.reason}".rstrip()
+        text = str(cause) if cause is not None else f"closed by the {event.initiator} with {status}"
+        unasked = cause is not None or event.initiator != "client"
+        if following is None and self._options.reconnect is not None and not self._told_to_close:
+            text += "; no try to connect again follows"
+            is_alarming = True
+        elif following is None:
+            is_alarming = cause is not None or (unasked and event.code not in UNREMARKABLE)
+        else:
+            again = f"try {following.attempt} to connect again" if following.attempt else "connecting again"
+            text += f"; {again} in {following.delay:.1f} s"
+            is_alarming = unasked and following.attempt <= 1  # and not again at each further try
+        self._log(logging.WARNING if is_alarming else logging.INFO, text)
+        if cause is not None:
+            self._deliver_error(cause)
 
     def _on_time(self, scheduler: abc.SchedulerBase, state: object = None) -> None:
-        self._hurry()
+        with self._lock:
+            self._is_due = self._awaits_try
+        self._waiter.wake()
 
     # --- on the session's thread
 
@@ -128,26 +136,25 @@ class Runner(Conversation):
         self._ident = threading.get_ident()
         session_threads.add(self._ident)
         try:
-            attempt = 0
-            going_on = True
-            failure: ConnectionException | None = None
-            while going_on:
-                cause = failure or self._try()
-                channel = self._channel
-                backoff = self._options.reconnect
-                if channel is not None and backoff is not None and time.monotonic() - channel.opened >= backoff.stable:
-                    attempt = 0
-                attempt += 1
+            cause = self._try(0)
+            attempt = 1
+            while (following := self._end(cause, attempt)) is not None:
                 try:
-                    going_on = self._goes_on(cause, attempt)
-                except Exception as error:
-                    if failure is not None:
-                        raise
-                    failure = self._unserved(error)  # a policy's scheduler may raise
+                    attempt = following.attempt if self._await_try(following) else 0
+                except Exception as error:  # noqa: BLE001 a policy's scheduler may raise anything
+                    cause = self._unserved(error)
+                    continue
+                cause = self._try(attempt)
+                attempt = 1 if self._was_stable() else attempt + 1
         finally:
             session_threads.discard(self._ident)
 
-    def _try(self) -> RxSocketException | None:
+    def _was_stable(self) -> bool:
+        """Whether there was a connection that stayed up for so long that the intervals begin anew."""
+        channel, backoff = self._channel, self._options.reconnect
+        return channel is not None and backoff is not None and time.monotonic() - channel.opened >= backoff.stable
+
+    def _try(self, attempt: int) -> RxSocketException | None:
         """Make a connection, and live with it to its end; return what ended it, or kept it away, unasked for."""
         try:
             if not isinstance(self._state, Connecting):
@@ -166,6 +173,8 @@ class Runner(Conversation):
                 if isinstance(self._state, Connecting):
                     self._at_once = False
                     self._enter(Open(OpenEvent(connection.url, connection.protocol, self._number, connection.headers)))
+            if attempt > 0:
+                self._log(logging.INFO, f"connected again, at try {attempt}")
             return self._serve(channel)
         except ConnectionException as error:
             return error
@@ -194,7 +203,8 @@ class Runner(Conversation):
                 if self._events:
                     self._events.drain()
                 self.messages.drain()
-                full = self.messages.full
+                # What the system still has of a connection that has ended is bounded, and is read in a pause, too.
+                full = self.messages.full and outgoing.error is None and not self._waiter.has_ended
                 # Where a read ended at its limit, a ping that belongs to the last message may be in the next.
                 cut = channel.is_cut and not cut
                 if outgoing:
@@ -236,7 +246,7 @@ class Runner(Conversation):
             elif isinstance(arrival, Ping):
                 # In the order in which they came: to the peer, a pong says that what it sent before has arrived.
                 self._answer(channel, arrival)
-            elif isinstance(arrival, Pong):
+            elif isinstance(arrival, Answer):
                 self._take_pong(channel, arrival)
             elif isinstance(arrival, Close):
                 self._take_close(channel, arrival)
@@ -267,17 +277,15 @@ class Runner(Conversation):
     def _ask(self, channel: Channel, now: float, *, reading: bool) -> float | None:
         """Ping a peer of which nothing was heard, or find it lost; return the seconds until it is time for the next."""
         with self._lock:
-            if not reading:
-                channel.keepalive.heard(now)  # it may say what it likes: nobody listens
-            elif channel.keepalive.is_lost(now):
+            if reading and channel.keepalive.is_lost(now):
                 raise ConnectionException(
                     f"{self.url} is lost: nothing came for {self._options.ping_timeout:g} s after a ping (ping_timeout)"
                 )
-            self._ask_if_due(channel)
+            self._ask_if_due(channel, now, reading=reading)
             return channel.keepalive.remaining(now)
 
-    def _goes_on(self, cause: RxSocketException | None, attempt: int) -> bool:
-        """End what a try has left; then wait until the next is due, or be Closed, and return False."""
+    def _end(self, cause: RxSocketException | None, attempt: int) -> Connecting | None:
+        """End what a try has left; return the state in which the next is waited with, or be Closed, and return None."""
         with self._lock:
             channel = self._channel
             unanswered = [] if channel is None else channel.keepalive.end()
@@ -293,16 +301,16 @@ class Runner(Conversation):
             if isinstance(state, Connecting):
                 self._channel = None
                 self._awaits_try = True
+                self._is_due = False
         for answered in unanswered:
             answered(None)
         if event is not None and isinstance(state, Connecting):
-            self._tell(event)
-            self._await_try(state)
-            return True
+            self._tell(event, state)
+            return state
         self._waiter.close()
         if event is not None:
             self._finish(event)
-        return False
+        return None
 
     def _following(self, event: CloseEvent, attempt: int) -> Connecting | Closed:
         """Return the state that comes after an end. Under _lock."""
@@ -311,17 +319,20 @@ class Runner(Conversation):
         if self._told_to_close:
             return Closed(event)
         if self._at_once:
-            return Connecting(attempt, 0.0, event.cause, lost)
+            return Connecting(0, 0.0, event.cause, lost)
         if backoff is None or backoff.gives_up(attempt) or backoff.is_final(event.code, event.cause):
             return Closed(event)
         return Connecting(attempt, backoff.delay(attempt), event.cause, lost)
 
-    def _await_try(self, state: Connecting) -> None:
-        """Wait until a try is due, or the session is closed; who subscribes meanwhile gets what is held."""
+    def _await_try(self, state: Connecting) -> bool:
+        """Wait until a try is due, or the session is closed; who subscribes meanwhile gets what is held.
+
+        Returns:
+            Whether it was the policy's, and not asked for by hand.
+        """
         due = time.monotonic() + state.delay
         backoff = self._options.reconnect
         scheduler = None if backoff is None else backoff.scheduler
-        logger.info("%s: try %d to connect again, in %.1f s", self._url, state.attempt, state.delay)
         timer = None if scheduler is None else scheduler.schedule_relative(state.delay, self._on_time)
         # When the timer stands: who sees the event may be the one who makes a virtual time go on.
         self._events.drain()
@@ -329,13 +340,15 @@ class Runner(Conversation):
             self.messages.drain()
             remaining = due - time.monotonic() if timer is None else None
             with self._lock:
-                is_due = self._at_once or (remaining is not None and remaining <= 0)
+                by_hand = self._at_once
+                is_due = by_hand or self._is_due or (remaining is not None and remaining <= 0)
                 if is_due or isinstance(self._state, Closed):
                     self._at_once = self._awaits_try = False
                     break
             self._waiter.wait(None, reading=False, writing=False, timeout=remaining)
         if timer is not None:
             timer.dispose()
+        return not by_hand
 
     def _close_event(self, channel: Channel | None, cause: RxSocketException | None) -> CloseEvent:
         """Say how a connection ended, or why there was none. Under _lock."""

@@ -53,13 +53,14 @@ class Session(Runner):
 
     def __init__(
         self,
-        url: SplitResult | Callable[[], SplitResult],
+        url: str,
+        find_url: Callable[[], SplitResult],
         protocols: Sequence[str],
         options: Options,
         *,
         paused: bool,
     ) -> None:
-        super().__init__(url, protocols, options, paused=paused, forget=partial(_forget, self))
+        super().__init__(url, find_url, protocols, options, paused=paused, forget=partial(_forget, self))
 
     def start(self) -> Self:
         """Begin to connect, once; :meth:`rxsocket.Socket.connect` has done so already. Returns the session itself.
@@ -92,20 +93,22 @@ class Session(Runner):
     def send(self, message: str | bytes | bytearray | memoryview, *, wait: bool = True) -> None:
         """Send a text (str), or a binary message (bytes, bytearray, memoryview).
 
-        May be called from any thread: a message is sent whole, and each thread's in order. It waits while Connecting,
-        but not on the session's own thread, which has to connect; and while over 1 MiB is on its way out, but not on
-        the thread of any session, so in a subscriber.
+        May be called from any thread: a message is sent whole, and each thread's in order. It waits for a connection,
+        also for the next one where a :class:`~rxsocket.Backoff` makes it, for ``send_timeout`` at the most; but not on
+        the session's own thread, which has to connect. And it waits while over 1 MiB is on its way out, but not on the
+        thread of any session, so in a subscriber.
         That it returns says that the message is on its way, not that it has arrived. What a subscriber sends goes to
         the network when all that came with its message is delivered; or with what another thread sends; or, if that
         takes seconds, meanwhile.
 
         Args:
             message: What to send.
-            wait: Whether it may wait. False: it raises while Connecting, and else takes up to ``max_outgoing`` bytes.
+            wait: Whether it may wait. False: it raises where there is no connection, and else takes up to
+                ``max_outgoing`` bytes.
 
         Raises:
-            SendException: The session is closing or closed, or could not connect; ``send_timeout`` passed while
-                waiting; or, where it does not wait, over ``max_outgoing`` bytes are on their way out.
+            SendException: The session is closed, or is closing for good; ``send_timeout`` passed while waiting; or,
+                where it does not wait, there is no connection, or over ``max_outgoing`` bytes are on their way out.
             TypeError: The message is of another type.
             ValueError: The text has a lone surrogate, and so can't be UTF-8.
         """
@@ -137,7 +140,7 @@ class Session(Runner):
             refusal = self._refusal()
             channel = self._channel
             if refusal is not None or channel is None or not self._is_open(channel):
-                self._refuse(refusal or "the session is still connecting")
+                self._refuse(refusal or "there is no connection now", "ping")
             self._join(channel.outgoing, PING, channel.keepalive.ping(time.monotonic(), answered))
         return answer.pipe(guarded("ping", self._report_subscriber))
 
@@ -170,8 +173,9 @@ class Session(Runner):
     def reconnect(self) -> None:
         """Connect anew, now, whatever :class:`~rxsocket.Backoff` says, and also without one. From any thread.
 
-        A connection that is open is closed first, after what was sent on it. A try that is waited with is
-        made; one that is under way goes on.
+        A connection that is open is closed first, after what was sent on it; while a subscriber holds the session's
+        thread up, that is not finished before it returns. A try that is waited with is made; one that is under way goes
+        on. The policy's intervals and ``attempts`` begin anew.
 
         Raises:
             ConnectionException: The session is closed, or was told to close: connect by the socket.
@@ -184,7 +188,10 @@ class Session(Runner):
                 close = Close(NORMAL_CLOSURE)
                 self._enter_closing(channel, "client", close, encode_close(close))
                 self._write(channel.outgoing)
-            self._hurry()
+            # One that is under way is as good as another.
+            if self._awaits_try or not isinstance(self._state, Connecting):
+                self._at_once = True
+        self._waiter.wake()
 
     @classmethod
     def close_all(cls, timeout: float = EXIT_SECONDS, *, connecting: bool = True) -> None:
@@ -207,7 +214,8 @@ class Session(Runner):
     def pause(self) -> None:
         """Hold messages from now on. When ``max_held`` is reached reading stops, so that the server has to wait.
 
-        That a peer is gone is found out when it is read again. From any thread.
+        That a peer is gone is found out all the same (see ``ping_interval``): what it sent is held, too, as much as the
+        system has of it. From any thread.
         """
         self.messages.pause()
 

@@ -11,10 +11,10 @@ from urllib.parse import SplitResult
 
 from .backoff import Backoff
 from .deflate import Deflate
-from .errors import ConnectionException
+from .errors import ConnectionException, UrlException
 from .options import MIB, Headers, Options
 from .session import Session
-from .urls import check_protocols, check_url, without_login
+from .urls import check_protocols, check_url, show, without_login
 
 __all__ = ["Socket", "websocket"]
 
@@ -86,8 +86,10 @@ class Socket:
         """
         check_protocols(self._protocols)
         url = _join(self._url, sub_url)
-        target = partial(_asked, url) if callable(url) else check_url(url)
-        return Session(target, self._protocols, self._options, paused=paused)
+        if callable(url):
+            return Session(_name(url), partial(_asked, url), self._protocols, self._options, paused=paused)
+        target = check_url(url)
+        return Session(show(target), lambda: target, self._protocols, self._options, paused=paused)
 
     def reconnecting(self, backoff: Backoff | None) -> Socket:
         """Return a Socket whose sessions connect again, after a loss, by another policy; None for not at all."""
@@ -144,7 +146,9 @@ def _asked(url: Callable[[], str]) -> SplitResult:
     except Exception as error:
         raise ConnectionException(f"the function {_name(url)} that gives the URL failed: {error!r}") from error
     if not isinstance(given, str):
-        raise ConnectionException(f"the function {_name(url)} that gives the URL returned {type(given).__name__}")
+        raise UrlException(
+            f"the function {_name(url)} that gives the URL returned {type(given).__name__}, and a URL is a str"
+        )
     return check_url(given)
 
 
@@ -194,11 +198,13 @@ def websocket(
             ``socks5://``, ``socks5h://`` (which looks the name up), ``socks4://`` or ``socks4a://`` (extra ``socks``).
         connect_timeout: Seconds for the connection and its handshake. The lookup of the host's name is not counted,
             and each further address of the host has them again, if one refuses.
-        send_timeout: Seconds that :meth:`Session.send <rxsocket.Session.send>` may wait, off the session's thread.
+        send_timeout: Seconds that :meth:`Session.send <rxsocket.Session.send>` may wait, off the session's thread: for
+            a connection, or for the server to read.
         close_timeout: Seconds for all steps of a close; then the connection is cut.
         ping_interval: Seconds for which nothing may come before a ping is sent; None for no pings.
         ping_timeout: Seconds for which nothing may come after that ping before the connection counts as lost; None for
-            ever. With both, a peer whose system acknowledges nothing for their sum is lost, too (Linux).
+            ever. With both, a peer whose system acknowledges nothing for their sum is lost, too (Linux): so it is found
+            while nothing of it is read, in a pause.
         max_size: The largest message to receive, in bytes when it is decompressed; a larger one fails the connection
             with 1009, as soon as that is known.
         max_fragments: The most frames that a message to receive may come in; more fail the connection with 1009.

@@ -77,7 +77,8 @@ class Connecting:
     """The opening handshake is under way, or is waited with until it is tried again.
 
     Attributes:
-        attempt: Which try in a row to connect again it is, from 1; 0 for the session's first try of all.
+        attempt: Which try in a row of the policy it is to connect again, from 1; 0 for the session's first of all, and
+            for one that ``session.reconnect()`` asked for.
         delay: Seconds until it begins, from the moment at which the session came into this state.
         cause: Why the last try failed, or the connection before was lost; None where nothing went wrong.
         lost: How the connection before ended; None where there was none.

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
-from .errors import ConnectionException
+from .errors import ConnectionException, UrlException
 
 __all__ = ["check_protocols", "check_url", "show", "without_login"]
 
@@ -19,7 +19,7 @@ def check_url(url: str) -> SplitResult:
     """Return a URL in parts, percent-encoded and with an ASCII host, if a connection to it could work.
 
     Raises:
-        ConnectionException: It can't; the cause is chained.
+        UrlException: It can't; the cause is chained.
     """
     try:
         parts = urlsplit(url)
@@ -29,9 +29,9 @@ def check_url(url: str) -> SplitResult:
     except ValueError as error:
         # What it says may quote the password.
         cause = ValueError("user, password, host or port is not as it must be") if "@" in url else error
-        raise ConnectionException(f"the URL {without_login(url)!r} can't work: {cause}") from cause
+        raise UrlException(f"the URL {without_login(url)!r} can't work: {cause}") from cause
     if problem:
-        raise ConnectionException(f"the URL {without_login(url)!r} can't work: {problem}") from ValueError(problem)
+        raise UrlException(f"the URL {without_login(url)!r} can't work: {problem}") from ValueError(problem)
     userinfo, at, _ = parts.netloc.rpartition("@")
     netloc = userinfo + at + (f"[{host}]" if ":" in host else host) + (f":{parts.port}" if parts.port else "")
     path = quote(parts.path, safe="/%:@!$&'()*+,;=~")

@@ -33,10 +33,16 @@ class _SelectPoll:
 _poll = getattr(select, "poll", _SelectPoll)
 READABLE: int = getattr(select, "POLLIN", 1)
 WRITABLE: int = getattr(select, "POLLOUT", 4)
+ENDED: int = getattr(select, "POLLERR", 0) | getattr(select, "POLLHUP", 0)
 
 
 class Waiter:
-    """Lets one thread wait for one socket at a time; :meth:`wake` ends that from any thread."""
+    """Lets one thread wait for one socket at a time; :meth:`wake` ends that from any thread.
+
+    Attributes:
+        has_ended: Whether the socket was found to have ended in both directions: it can be read to its end. Where the
+            system has only select, that is not known. Written by the thread that waits.
+    """
 
     def __init__(self) -> None:
         self._waker, self._woken = socket.socketpair()
@@ -46,6 +52,7 @@ class Waiter:
         self._wake_descriptor = self._woken.fileno()
         self._poll.register(self._wake_descriptor, READABLE)
         self._registered: tuple[int, int] | None = None  # the descriptor that is waited for, and for what
+        self.has_ended = False
 
     def wake(self) -> None:
         """End the wait that is under way, or the next one. From any thread."""
@@ -54,27 +61,32 @@ class Waiter:
             self._waker.send(b"\0")
 
     def wait(self, descriptor: int | None, *, reading: bool, writing: bool, timeout: float | None) -> bool:
-        """Wait until a socket can be read or written, as asked; or for :meth:`wake`; or for some seconds.
+        """Wait until a socket can be read or written, as asked, or has ended; or for :meth:`wake`; or some seconds.
 
         Returns:
             Whether it was not the time that ended it.
         """
         events = (READABLE if reading else 0) | (WRITABLE if writing else 0)
-        wanted = (descriptor, events) if descriptor is not None and events else None
+        wanted = None if descriptor is None else (descriptor, events)
         if wanted != self._registered:
-            # A socket of which nothing is wanted is not watched at all: poll would report a hang-up over and over.
-            self.forget()
+            self._unregister()
             if wanted is not None:
                 self._poll.register(*wanted)
             self._registered = wanted
         ready = self._poll.poll(None if timeout is None else max(0, math.ceil(timeout * 1000)))
-        for each, _ in ready:
+        for each, found in ready:
             if each == self._wake_descriptor:
                 self._woken.recv(4096)
+            elif found & ENDED:
+                self.has_ended = True
         return bool(ready)
 
     def forget(self) -> None:
         """Wait for another socket from now on; before the last one is closed. On the thread that waits."""
+        self._unregister()
+        self.has_ended = False
+
+    def _unregister(self) -> None:
         if self._registered is not None:
             self._poll.unregister(self._registered[0])
             self._registered = None

@@ -7,13 +7,15 @@ JSON what came of it. The scenes:
 - ``give up``: the same, and the session is closed;
 - ``close``: once it is open the peer vanishes, a message is sent, and the session is closed;
 - ``idle``: once it is open the peer vanishes, and the session is left to it;
-- ``send``: the same, after a message was sent.
+- ``send``: the same, after a message was sent;
+- ``full``: the same as ``idle``, but the session is paused, and holds so much that nothing is read.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import os
 import subprocess
 import sys
 import time
@@ -38,7 +40,8 @@ def play(scene: str, options: dict[str, object]) -> dict[str, object]:
     with EchoServer() as server:
         port = urlsplit(server.url).port
         assert port is not None
-        session = websocket(server.url, **options).prepare()
+        held = {"max_held_messages": 1} if scene == "full" else {}
+        session = websocket(server.url, **options, **held).prepare(paused=scene == "full")
         bodies, errors, closes = Seen(session.messages.body), Seen(session.errors), Seen(session.closes)
         if scene in {"connect", "give up"}:
             drop(port)
@@ -46,16 +49,21 @@ def play(scene: str, options: dict[str, object]) -> dict[str, object]:
             session.start()
         else:
             session.start().send("hello")
-            bodies.wait()
+            if scene == "full":
+                while not session.messages.full:
+                    os.sched_yield()
+            else:
+                bodies.wait()
             drop(port)
             start = time.monotonic()
-            if scene != "idle":
+            if scene in {"close", "send"}:
                 session.send("are you there?")
         if scene in {"close", "give up"}:
             session.close()
         [event] = closes.wait()
         seconds = time.monotonic() - start
         system("iptables", "-F", "INPUT")
+        session.resume()
         session.close()
         return {
             "seconds": seconds,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Iterator
 
 import pytest
 
-from rxsocket.channel import Arrival, Channel
+from rxsocket.channel import Answer, Arrival, Channel
 from rxsocket.connection import Connection
 from rxsocket.encoding import encode_close, encode_frame, encode_message, encode_ping, encode_pong
 from rxsocket.errors import ConnectionException, ProtocolException
@@ -29,10 +30,14 @@ def said(*messages: str) -> bytes:
     return b"".join(encode_message(message, masked=False) for message in messages)
 
 
-def all_taken(channel: Channel) -> list[Arrival]:
-    found: list[Arrival] = []
+def timeless(arrival: Arrival | None) -> Arrival | Pong | None:
+    return arrival.pong if isinstance(arrival, Answer) else arrival
+
+
+def all_taken(channel: Channel) -> list[Arrival | Pong | None]:
+    found: list[Arrival | Pong | None] = []
     while (arrival := channel.take()) is not None:
-        found.append(arrival)
+        found.append(timeless(arrival))
     return found
 
 
@@ -44,6 +49,18 @@ def test_messages_and_control_frames_come_in_their_order(pair):
     assert channel.has_more
     assert all_taken(channel) == [["1", "2"], Pong(b"b"), Ping(b"a"), ["3"], Close(1000)]
     assert not channel.has_more
+
+
+def test_the_time_of_a_pong_is_that_at_which_it_was_read(pair):
+    channel, peer = pair
+    peer.sendall(said("0") + encode_pong(b"a", masked=False))
+    before = time.monotonic()
+    channel.read_ahead()
+    after = time.monotonic()
+    assert channel.take() == ["0"]
+    answer = channel.take()
+    assert isinstance(answer, Answer)
+    assert before <= answer.time <= after
 
 
 def test_what_was_read_with_the_handshake_comes_first():
@@ -91,7 +108,7 @@ def test_what_is_read_ahead_is_taken_in_its_order_but_pings_are_given_out_at_onc
     assert channel.read_ahead() == [Close(1001)]
     peer.close()
     assert channel.read_ahead() == [Close(1001)]
-    found = [channel.take() for _ in range(5)]
+    found = [timeless(channel.take()) for _ in range(5)]
     assert found == [["1"], ["2"], Pong(b"b"), ["3"], Close(1001)]
     with pytest.raises(ConnectionException):
         channel.take()

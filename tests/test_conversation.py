@@ -105,21 +105,21 @@ def test_no_pings_are_sent_while_messages_come(play, connect):
     assert frames == []
 
 
-def test_in_a_full_pause_no_peer_is_lost(play, connect):
+def test_in_a_full_pause_pings_go_out_and_their_pongs_are_not_missed(play, connect):
+    pinged = threading.Event()
+
     def script(wire: Wire) -> None:
         wire.send("1", "2", "3")
+        for _ in range(3):
+            ping_of(wire)
+        pinged.set()
         wire.answer_close()
 
     session = connect(play(script), ping_interval=0.05, ping_timeout=0.05, max_held_messages=2, paused=True)
     bodies = Seen(session.messages.body)
-    Seen(session.opens).wait()
-    waits = threading.Event()
-    timer = threading.Timer(0.4, waits.set)
-    timer.start()
-    assert waits.wait(DEADLINE)
+    assert pinged.wait(DEADLINE)
     session.resume()
     assert bodies.wait(3) == ["1", "2", "3"]
-    timer.join()
 
 
 def test_a_lost_peer_is_reconnected_to(play, connect):
@@ -151,10 +151,10 @@ def test_a_ping_whose_connection_ends_completes_without_an_item(play, connect):
 
 def test_a_ping_is_only_sent_on_an_open_session(play, connect):
     session = connect(play(lambda wire: wire.sock.recv(1), upgrade=False))
-    with pytest.raises(SendException, match="connecting"):
+    with pytest.raises(SendException, match="the ping was not sent: there is no connection now"):
         session.ping()
     session.close()
-    with pytest.raises(SendException, match="closed"):
+    with pytest.raises(SendException, match="the ping was not sent: the session is closed"):
         session.ping()
 
 
@@ -291,6 +291,29 @@ def test_an_idle_peer_is_pinged_while_a_subscriber_holds_the_session_up(play):
     with held_up(session):
         assert asked.wait(DEADLINE)
     round_trips.wait()
+    session.close()
+
+
+@pytest.mark.usefixtures("keeper")
+def test_a_peer_is_pinged_while_so_much_is_read_ahead_that_no_more_is_read(play):
+    pinged = threading.Event()
+
+    def script(wire: Wire) -> None:
+        wire.send("1")
+        assert reached.wait(DEADLINE)
+        wire.send("2", "3")
+        for _ in range(3):
+            ping_of(wire)
+        pinged.set()
+        wire.answer_close()
+
+    reached = threading.Event()
+    session = websocket(play(script), ping_interval=0.05, ping_timeout=0.05, max_held_messages=2).prepare()
+    bodies = Seen(session.messages.body)
+    with held_up(session):
+        reached.set()
+        assert pinged.wait(DEADLINE)
+    assert bodies.wait(3) == ["1", "2", "3"]
     session.close()
 
 

@@ -17,7 +17,7 @@ from servers import DEADLINE, EchoServer, Peer, Seen, Wire, in_turn, within
 
 from rxsocket.backoff import Backoff
 from rxsocket.encoding import encode_close
-from rxsocket.errors import ConnectionException, HandshakeException, SendException
+from rxsocket.errors import ConnectionException, HandshakeException, SendException, UrlException
 from rxsocket.frames import Close, Message
 from rxsocket.messages import MessageEvent
 from rxsocket.session import Session
@@ -67,6 +67,12 @@ def accepting(script: Callable[[Wire], object]) -> Callable[[Wire], object]:
         script(wire)
 
     return accepted
+
+
+def sent(sender: threading.Thread) -> None:
+    """Start a thread that sends, and leave it the moment that it takes to come to wait."""
+    sender.start()
+    sender.join(0.05)
 
 
 def kinds(states: list[Any]) -> list[type]:
@@ -218,10 +224,10 @@ def test_url_and_headers_are_asked_for_at_each_try(play):
         assert f"Authorization: Bearer {number}\r\n".encode() in request
 
 
-def test_a_url_that_can_not_be_had_is_an_error_that_is_tried_again(server):
-    urls = iter([ValueError("no token"), 7, "ftp://host", server.url])
+def test_a_url_that_can_not_be_had_now_is_an_error_that_is_tried_again(server):
+    urls = iter([ValueError("no token"), server.url])
 
-    def url() -> Any:
+    def url() -> str:
         given = next(urls)
         if isinstance(given, Exception):
             raise given
@@ -229,12 +235,25 @@ def test_a_url_that_can_not_be_had_is_an_error_that_is_tried_again(server):
 
     session = websocket(url, reconnect=AT_ONCE).prepare()
     assert "url()" in repr(websocket(url))
+    assert "url()" in repr(session)
     errors = Seen(session.errors)
     session.start()
     Seen(session.opens).wait()
     session.close()
-    said = [str(error) for error in errors.all()]
-    assert [part in text for part, text in zip(("no token", "returned int", "ftp"), said, strict=True)] == [True] * 3
+    assert "no token" in str(errors.one())
+
+
+@pytest.mark.parametrize(
+    ("given", "says"), [(7, "returned int, and a URL is a str"), ("ftp://host", "scheme is 'ftp'")]
+)
+def test_a_url_that_can_never_work_is_not_tried_again(connect, given, says):
+    def url() -> Any:
+        return given
+
+    session = connect(url, reconnect=AT_ONCE)
+    end = Seen(session.closes).one()
+    assert isinstance(end.cause, UrlException)
+    assert says in str(end.cause)
 
 
 # --- what is sent
@@ -287,9 +306,49 @@ def test_a_send_during_a_loss_waits_for_the_next_connection(play, connect):
 def test_a_send_that_may_not_wait_raises_during_a_loss(play, connect):
     session = connect(play(saying("1")), reconnect=Backoff(initial=1000))
     Seen(session.retries).wait()
-    with pytest.raises(SendException, match="still connecting"):
+    with pytest.raises(SendException, match="there is no connection now"):
         session.send("x", wait=False)
     session.close()
+
+
+def test_a_send_while_the_server_closes_waits_for_the_next_connection(play, connect):
+    received: list[Message | object] = []
+
+    def close(wire: Wire) -> None:
+        wire.raw(encode_close(Close(1001), masked=False))
+        wire.frames()
+
+    def keep(wire: Wire) -> None:
+        received.append(wire.next())
+        wire.answer_close()
+
+    session = connect(play(in_turn(close, keep)), reconnect=AT_ONCE)
+    sender = threading.Thread(target=session.send, args=("waited",))
+    # At Closing, before the next state, so that the send finds just this one.
+    Seen(
+        session.state.pipe(ops.filter(lambda state: isinstance(state, Closing)), ops.do_action(lambda _: sent(sender)))
+    )
+    Seen(session.opens.pipe(ops.filter(lambda event: event.connection == 2))).wait()
+    sender.join(DEADLINE)
+    session.close()
+    assert received == ["waited"]
+
+
+def test_a_send_that_waits_for_a_next_connection_is_refused_when_the_session_is_closed(play, connect):
+    session = connect(play(saying("1")), reconnect=Backoff(initial=10_000, maximum=10_000))
+    Seen(session.retries).wait()
+    refused = threading.Event()
+
+    def send() -> None:
+        with pytest.raises(SendException, match="the session is closed"):
+            session.send("waits")
+        refused.set()
+
+    sender = threading.Thread(target=send)
+    sent(sender)
+    session.close()
+    assert refused.wait(DEADLINE)
+    sender.join()
 
 
 # --- by hand
@@ -327,11 +386,37 @@ def test_reconnect_goes_on_where_a_close_of_the_server_would_be_final(play, conn
 
 
 def test_a_reconnect_by_hand_does_not_outlive_its_connection(play, connect):
-    session = connect(play(in_turn(saying("1"), saying("2"))), reconnect=Backoff(initial=10_000, attempts=1))
-    Seen(session.retries).wait()
+    session = connect(play(in_turn(staying("1"), saying("2"))))
+    Seen(session.messages).wait()
     session.reconnect()
-    assert Seen(session.closes).all()[-1].code == 1006
+    assert [event.code for event in Seen(session.closes).all()][-1] == 1006
     assert isinstance(session.current_state, Closed)
+
+
+def test_a_reconnect_by_hand_is_no_try_of_the_policy(play, connect):
+    rounds = 5
+    session = connect(
+        play(in_turn(*[staying("x")] * rounds, saying("x"))), reconnect=Backoff(initial=3, jitter=0, attempts=1)
+    )
+    bodies, retries = Seen(session.messages.body), Seen(session.retries)
+    for number in range(1, rounds + 1):
+        bodies.wait(number)
+        session.reconnect()
+    assert [(retry.attempt, retry.delay) for retry in retries.wait()] == [(1, 3.0)]
+    session.close()
+
+
+def test_with_a_reconnect_by_hand_the_tries_are_counted_anew(play, connect):
+    rounds = 5
+    url = play(in_turn(*[refusing("503 Busy")] * rounds, accepting(staying("1"))), upgrade=False)
+    session = connect(url, reconnect=Backoff(initial=3600, jitter=0, maximum=10_000, attempts=2))
+    bodies, retries = Seen(session.messages.body), Seen(session.retries)
+    for number in range(1, rounds + 1):
+        retries.wait(number)
+        session.reconnect()
+    bodies.wait()
+    session.close()
+    assert [(retry.attempt, retry.delay) for retry in retries.all()] == [(1, 3600.0)] * rounds
 
 
 def test_a_closed_session_can_not_be_reconnected(server, connect):
@@ -378,12 +463,65 @@ def test_closing_at_every_moment_leaves_one_end(play):
         assert all((old, new) != (Closing, Open) for old, new in pairwise(found))
 
 
-def test_losses_are_logged_with_what_comes_next(play, connect, caplog):
-    with caplog.at_level(logging.INFO, "rxsocket"):
-        session = connect(play(in_turn(saying("1"), staying("2"))), reconnect=AT_ONCE)
-        Seen(session.messages.body).wait(2)
-        session.close()
-    assert any("try 1 to connect again, in 0.0 s" in record.message for record in caplog.records)
+def logged(caplog) -> list[tuple[int, str]]:
+    return [(record.levelno, record.message) for record in caplog.records]
+
+
+def test_a_loss_is_a_warning_further_tries_are_not_and_the_next_connection_is_logged(play, connect, caplog):
+    caplog.set_level(logging.INFO, "rxsocket")
+    scripts = accepting(saying("1")), refusing("503 Busy"), refusing("503 Busy"), accepting(staying("2"))
+    session = connect(play(in_turn(*scripts), upgrade=False), reconnect=AT_ONCE)
+    Seen(session.messages.body).wait(2)
+    session.close()
+    expected = (
+        (logging.WARNING, "without a close frame; try 1 to connect again in 0.0 s"),
+        (logging.INFO, "503 Busy; try 2 to connect again in 0.0 s"),
+        (logging.INFO, "503 Busy; try 3 to connect again in 0.0 s"),
+        (logging.INFO, "connected again, at try 3"),
+        (logging.INFO, "closed by the client with 1000"),
+    )
+    for (level, text), (expected_level, part) in zip(logged(caplog), expected, strict=True):
+        assert level == expected_level
+        assert part in text
+
+
+def test_a_server_that_goes_away_is_a_warning_where_it_is_connected_to_again(play, connect, caplog):
+    caplog.set_level(logging.WARNING, "rxsocket")
+    session = connect(play(in_turn(saying("1", code=1001), staying("2"))), reconnect=AT_ONCE)
+    Seen(session.messages.body).wait(2)
+    session.close()
+    ((_, text),) = logged(caplog)
+    assert "closed by the server with 1001; try 1 to connect again" in text
+
+
+@pytest.mark.parametrize("code", [1000, 1008])
+def test_that_no_further_try_follows_is_a_warning(play, connect, caplog, code):
+    caplog.set_level(logging.WARNING, "rxsocket")
+    session = connect(play(saying("1", code=code)), reconnect=AT_ONCE)
+    Seen(session.closes).all()
+    ((_, text),) = logged(caplog)
+    assert f"closed by the server with {code}; no try to connect again follows" in text
+
+
+def test_that_the_policy_gives_up_is_a_warning(play, connect, caplog):
+    caplog.set_level(logging.WARNING, "rxsocket")
+    session = connect(play(refusing("503 Busy"), upgrade=False), reconnect=Backoff(initial=0, attempts=2))
+    Seen(session.closes).all()
+    assert [text.rpartition("; ")[2] for _, text in logged(caplog)] == [
+        "try 1 to connect again in 0.0 s",
+        "no try to connect again follows",
+    ]
+
+
+def test_what_the_user_asks_for_is_no_warning(play, connect, caplog):
+    caplog.set_level(logging.INFO, "rxsocket")
+    session = connect(play(staying("x")), reconnect=AT_ONCE)
+    bodies = Seen(session.messages.body)
+    bodies.wait()
+    session.reconnect()
+    bodies.wait(2)
+    session.close()
+    assert [level for level, _ in logged(caplog)] == [logging.INFO] * 2
 
 
 def test_a_thousand_losses_lose_double_and_reorder_nothing():

@@ -431,7 +431,7 @@ def test_a_send_while_connecting_raises_when_the_session_is_closed_meanwhile(pla
 
 def test_a_send_while_connecting_raises_at_send_timeout(play, connect):
     session = connect(play(Wire.wait_for_end, upgrade=False), send_timeout=0.1)
-    with pytest.raises(SendException, match=r"still connecting after send_timeout=0.1 s"):
+    with pytest.raises(SendException, match=r"no connection after send_timeout=0.1 s"):
         session.send("early")
     assert isinstance(session.current_state, Connecting)
 
@@ -1395,16 +1395,37 @@ def test_a_send_to_a_peer_that_was_lost_raises_sooner_or_later(play, connect):
 
 
 def test_a_send_that_fails_raises_also_before_the_loss_is_read(play, connect):
-    chunks = [bytes(1000)] * 500
-    session = connect(play(lambda wire: (wire.send(*chunks), wire.reset())), paused=True, max_held=1000)
-    blobs = Seen(session.messages.blob)
+    reached, go_on = threading.Event(), threading.Event()
+
+    def hold_up(_: object) -> None:
+        reached.set()
+        assert go_on.wait(DEADLINE)
+
+    session = connect(play(lambda wire: (wire.send("1"), reached.wait(DEADLINE), wire.reset())))
+    session.messages.subscribe(hold_up)
+    assert reached.wait(DEADLINE)
     with pytest.raises(SendException, match=r"the connection to .* is lost") as raised:
         fill(session)
     assert isinstance(raised.value.__cause__, ConnectionException)
     assert isinstance(session.current_state, Open)
-    session.resume()
-    assert set(blobs.all()) == {chunks[0]}  # what the RST did not take along
+    go_on.set()
     assert close_event(session).initiator == "network"
+
+
+def test_a_full_pause_finds_out_that_the_peer_is_gone_and_keeps_all_that_came(play, connect):
+    chunks = [b"%1000d" % number for number in range(500)]
+    session = connect(play(lambda wire: (wire.send(*chunks), wire.reset())), paused=True, max_held=1000)
+    blobs = Seen(session.messages.blob)
+    end = close_event(session)
+    assert (end.code, end.initiator) == (1006, "network")
+    with pytest.raises(SendException, match=r"is closed \(1006 the connection to .* is lost") as raised:
+        session.send("x")
+    assert raised.value.__cause__ is end.cause
+    assert blobs.items == []
+    session.resume()
+    found = blobs.all()
+    assert found == chunks[: len(found)]  # the RST takes along what this side had no room for
+    assert len(found) > 1
 
 
 def test_a_peer_that_goes_while_closing_is_1006_that_the_client_began(play, connect):
@@ -1622,7 +1643,7 @@ def test_that_a_server_closed_is_logged_as_a_warning_where_it_has_an_objection(p
     close_event(connect(play(script)))
     (record,) = caplog.records
     assert record.levelno == level
-    assert f"closed, {code} so it is by the server" in record.getMessage()
+    assert f"closed by the server with {code} so it is" in record.getMessage()
 
 
 def test_a_quiet_life_warns_of_nothing(server, connect, caplog):

@@ -99,12 +99,19 @@ def test_a_wait_ends_for_what_was_asked_for_alone(waiter: Waiter, pair: Pair) ->
     assert not ends(waiter, ours)
 
 
-def test_a_hang_up_ends_a_wait_for_reading_and_none_without_interest(waiter: Waiter, pair: Pair) -> None:
+def test_an_end_in_both_directions_ends_any_wait_where_the_system_tells(waiter: Waiter, pair: Pair) -> None:
     ours, theirs = pair
     assert not ends(waiter, ours, reading=True)
-    theirs.close()
+    theirs.shutdown(socket.SHUT_WR)
     assert ends(waiter, ours, reading=True)
-    assert not ends(waiter, ours), "a session that is paused would spin"
+    assert not ends(waiter, ours), "it may still read what is sent to it"
+    assert not waiter.has_ended
+    theirs.close()
+    tells = rxsocket.waiting.ENDED > 0 and not isinstance(waiter._poll, rxsocket.waiting._SelectPoll)
+    assert ends(waiter, ours) is tells
+    assert waiter.has_ended is tells
+    waiter.forget()
+    assert not waiter.has_ended
 
 
 def test_a_wake_from_another_thread_ends_the_wait_under_way(waiter: Waiter, pair: Pair) -> None:
