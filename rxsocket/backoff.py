@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 
+from msgspec import Struct
 from reactivex import abc
 
 from .errors import CertificateException, HandshakeException, RxSocketException
@@ -16,8 +16,7 @@ TRANSIENT = {408, 429}  # of the statuses 4xx: the request took too long; there 
 FINAL_CODES = frozenset({1000, 1008})  # RFC 6455, section 7.4.1: all was done; what was sent is against a policy
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Backoff:
+class Backoff(Struct, frozen=True, kw_only=True):
     """A policy of reconnecting: tries that come at longer and longer intervals, until one succeeds.
 
     What it does not try again, since it would end in the same way: a connection that the server closed with one of
