@@ -285,7 +285,7 @@ def test_a_send_during_a_loss_waits_for_the_next_connection(play, connect):
 
 
 def test_a_send_that_may_not_wait_raises_during_a_loss(play, connect):
-    session = connect(play(saying("1")), reconnect=Backoff(initial=1000))
+    session = connect(play(saying("1")), reconnect=Backoff(initial=1000, maximum=1000))
     Seen(session.retries).wait()
     with pytest.raises(SendException, match="still connecting"):
         session.send("x", wait=False)
@@ -327,7 +327,9 @@ def test_reconnect_goes_on_where_a_close_of_the_server_would_be_final(play, conn
 
 
 def test_a_reconnect_by_hand_does_not_outlive_its_connection(play, connect):
-    session = connect(play(in_turn(saying("1"), saying("2"))), reconnect=Backoff(initial=10_000, attempts=1))
+    session = connect(
+        play(in_turn(saying("1"), saying("2"))), reconnect=Backoff(initial=10_000, maximum=10_000, attempts=1)
+    )
     Seen(session.retries).wait()
     session.reconnect()
     assert Seen(session.closes).all()[-1].code == 1006
