@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 
+from msgspec import Struct
 from reactivex import abc
 
 from .errors import CertificateException, HandshakeException, RxSocketException, UrlException
@@ -16,8 +16,7 @@ TRANSIENT = {408, 429}  # of the statuses 4xx: the request took too long; there 
 FINAL_CODES = frozenset({1000, 1008})  # RFC 6455, section 7.4.1: all was done; what was sent is against a policy
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Backoff:
+class Backoff(Struct, frozen=True, kw_only=True):
     """A policy of reconnecting: tries that come at longer and longer intervals, until one succeeds.
 
     What it does not try again, since it would end in the same way: a connection that the server closed with one of
@@ -26,7 +25,7 @@ class Backoff:
     ``session.reconnect()`` asks for is none of its own: the intervals, and ``attempts``, begin anew with it.
 
     Attributes:
-        initial: Seconds before the first try.
+        initial: Seconds before the first try; ``maximum``, if that is less.
         factor: How many times as long it waits before each further one.
         maximum: Seconds that it waits at the most.
         jitter: Which part of these seconds is random, from 0 to 1, so that the clients of a server that was away do not
@@ -38,7 +37,7 @@ class Backoff:
             A virtual one is to be advanced after the event of the try has been seen in ``session.retries``.
 
     Raises:
-        TypeError: ``final_codes`` or ``scheduler`` is none.
+        TypeError: An attribute has a wrong type.
         ValueError: A number is out of its range.
 
     Example:
@@ -62,15 +61,22 @@ class Backoff:
             ("jitter", 0, 1),
             ("stable", 0, 1e6),
         ):
-            if not low <= getattr(self, name) <= high:
-                raise ValueError(f"{name} of a Backoff is from {low} to {high:g}, not {getattr(self, name)}")
+            number: object = getattr(self, name)
+            if isinstance(number, bool) or not isinstance(number, int | float):
+                raise TypeError(f"{name} of a Backoff is a number, not {type(number).__name__}")
+            if not low <= number <= high:
+                raise ValueError(f"{name} of a Backoff is from {low} to {high:g}, not {number}")
+        attempts: object = self.attempts
+        if attempts is not None:
+            if isinstance(attempts, bool) or not isinstance(attempts, int):
+                raise TypeError(f"attempts of a Backoff is an int, or None, not {type(attempts).__name__}")
+            if attempts < 0:
+                raise ValueError(f"attempts of a Backoff is 0 or more, or None, not {attempts}")
         codes: Collection[object] = self.final_codes
         if not isinstance(codes, Collection) or not all(isinstance(code, int) for code in codes):
             raise TypeError(f"final_codes of a Backoff is a collection of int, not {codes!r}")
         if not isinstance(self.scheduler, abc.SchedulerBase | None):
             raise TypeError(f"scheduler of a Backoff is one of reactivex, or None, not {self.scheduler!r}")
-        if self.attempts is not None and self.attempts < 0:
-            raise ValueError(f"attempts of a Backoff is 0 or more, or None, not {self.attempts}")
 
     def delay(self, attempt: int, fraction: Callable[[], float] = random.random) -> float:
         """Return how many seconds to wait before a try.

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 import zlib
-from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
+
+from msgspec import Struct, structs
 
 __all__ = ["Deflate", "Deflater", "Inflater"]
 
@@ -21,8 +22,7 @@ MIN_BITS: Final = 8  # section 7.1.2
 MAX_BITS: Final = 15
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deflate:
+class Deflate(Struct, frozen=True, kw_only=True):
     """How messages are compressed: what is offered to a server, and then what was agreed on (RFC 7692).
 
     The first four are the extension's own parameters. A server must keep to what is asked of it, or not compress; it
@@ -99,7 +99,7 @@ class Deflate:
             # Sections 7.1.1.1 and 7.1.2.1: a server that can't do it must decline the offer.
             if name in self.offer() and name not in agreed:
                 raise ValueError(f"accepts the offer of {NAME} without the {name} that was asked for")
-        return replace(self, **agreed)
+        return structs.replace(self, **agreed)
 
     def _answered(self, name: str, value: str | None) -> int:
         """Return the value of one of the answer's parameters."""

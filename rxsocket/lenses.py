@@ -25,8 +25,7 @@ K = TypeVar("K")
 
 
 @final
-@dataclasses.dataclass(frozen=True, slots=True)
-class Lens(Generic[P, T]):
+class Lens(Struct, Generic[P, T], frozen=True):
     """Points at a part (a T) of a larger value (a P).
 
     Lenses are joined by ``+``: ``field("address") + field("city")``. fritz2: ``Lens``; the constructor is ``lensOf``.

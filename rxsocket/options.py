@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TypeAlias, cast
+from typing import Any, TypeAlias, cast
 from urllib.parse import urlsplit
+
+from msgspec import Struct, field, structs
 
 from .backoff import Backoff
 from .deflate import Deflate
@@ -23,11 +24,12 @@ MIB = 1 << 20
 
 MAX_SECONDS = 1_000_000  # over a week; some systems can't wait for more than 24 days at once
 
+_MAYBE_SECRET = {"headers", "cookies", "proxy"}
+
 _OWN_HEADERS = {"connection", "content-length", "host", "transfer-encoding", "upgrade"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(Struct, frozen=True, kw_only=True):
     """The options of :func:`rxsocket.websocket`, which documents each.
 
     Raises:
@@ -35,11 +37,11 @@ class Options:
         ValueError: An option has a value that can't work.
     """
 
-    headers: Headers = field(default_factory=dict[str, str], repr=False)  # these three may be secret
-    cookies: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    headers: Headers = field(default_factory=dict[str, str])
+    cookies: Mapping[str, str] = field(default_factory=dict[str, str])
     origin: str | None = None
     ssl: ssl.SSLContext | str | None = None
-    proxy: str | None = field(default=None, repr=False)
+    proxy: str | None = None
     connect_timeout: float = 10.0
     send_timeout: float = 30.0
     close_timeout: float = 5.0
@@ -56,8 +58,8 @@ class Options:
 
     def __post_init__(self) -> None:
         if not callable(self.headers):
-            object.__setattr__(self, "headers", _checked_pairs("headers", self.headers))
-        object.__setattr__(self, "cookies", _checked_pairs("cookies", self.cookies))
+            structs.force_setattr(self, "headers", _checked_pairs("headers", self.headers))
+        structs.force_setattr(self, "cookies", _checked_pairs("cookies", self.cookies))
         if self.origin is not None:
             _check_header("origin", "Origin", self.origin)
         if not isinstance(self.ssl, ssl.SSLContext | str | None):
@@ -74,6 +76,12 @@ class Options:
             raise TypeError(f"reconnect is a Backoff, or None, not {type(self.reconnect).__name__}")
         if not isinstance(self.compression, bool | Deflate):
             raise TypeError(f"compression is True, False or a Deflate, not {type(self.compression).__name__}")
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [(name, getattr(self, name)) for name in self.__struct_fields__ if name not in _MAYBE_SECRET]
+
+    def __repr__(self) -> str:
+        return f"Options({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
 
     def current_headers(self) -> Mapping[str, str]:
         """Return the headers for one opening handshake.

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ssl as _ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeAlias
 from urllib.parse import SplitResult
+
+from msgspec import Struct, structs
 
 from .backoff import Backoff
 from .deflate import Deflate
@@ -93,7 +94,7 @@ class Socket:
 
     def reconnecting(self, backoff: Backoff | None) -> Socket:
         """Return a Socket whose sessions connect again, after a loss, by another policy; None for not at all."""
-        return Socket(self._url, self._protocols, replace(self._options, reconnect=backoff))
+        return Socket(self._url, self._protocols, structs.replace(self._options, reconnect=backoff))
 
     @property
     def backoff(self) -> Backoff | None:
@@ -126,8 +127,7 @@ def _join(url: URL, sub_url: str) -> URL:
     return joined + (base_mark or path_mark) + queries
 
 
-@dataclass(frozen=True, slots=True)
-class _Appended:
+class _Appended(Struct, frozen=True):
     """A function that gives a URL, whose result is appended to."""
 
     url: Callable[[], str]

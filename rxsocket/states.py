@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
+from msgspec import Struct
+
 from .errors import RxSocketException
 from .frames import Close
 
@@ -26,6 +28,7 @@ Initiator: TypeAlias = Literal["client", "server", "network"]
 """Who began the end of a connection: this side, the peer, or neither (a lost, or never made, connection)."""
 
 
+# A dataclass, since of a Struct every field is compared, hashed and shown.
 @dataclass(frozen=True, slots=True)
 class OpenEvent:
     """A connection was opened.
@@ -43,8 +46,7 @@ class OpenEvent:
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class CloseEvent:
+class CloseEvent(Struct, frozen=True):
     """A connection came to its end.
 
     Attributes:
@@ -72,8 +74,7 @@ class CloseEvent:
     unsent: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Connecting:
+class Connecting(Struct, frozen=True):
     """The opening handshake is under way, or is waited with until it is tried again.
 
     Attributes:
@@ -90,22 +91,19 @@ class Connecting:
     lost: CloseEvent | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Open:
+class Open(Struct, frozen=True):
     """Messages go both ways."""
 
     event: OpenEvent
 
 
-@dataclass(frozen=True, slots=True)
-class Closing:
+class Closing(Struct, frozen=True):
     """A close frame was sent or received, or the connection is being failed: nothing more is sent."""
 
     initiator: Initiator
 
 
-@dataclass(frozen=True, slots=True)
-class Closed:
+class Closed(Struct, frozen=True):
     """The connection has ended."""
 
     event: CloseEvent

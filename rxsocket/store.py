@@ -17,10 +17,10 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
+from msgspec import Struct
 from reactivex import Observable, abc
 
 from .errors import SubscriberException
@@ -47,8 +47,7 @@ _log = logging.getLogger("rxsocket")
 _numbers = itertools.count(1)
 
 
-@dataclass(frozen=True, slots=True)
-class Change(Generic[T]):
+class Change(Struct, Generic[T], frozen=True):
     """A new value of a store, and where it came from.
 
     Attributes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
@@ -30,7 +31,7 @@ def test_the_random_part_is_not_always_the_same() -> None:
 @given(
     st.builds(
         Backoff,
-        initial=st.floats(0, 1e6),
+        initial=st.floats(0, 1000),
         factor=st.floats(1, 1000),
         maximum=st.floats(0, 1e6),
         jitter=st.floats(0, 1),
@@ -94,11 +95,42 @@ def test_the_final_codes_can_be_chosen() -> None:
         {"stable": -1},
         {"attempts": -1},
         {"initial": float("nan")},
+        {"stable": float("inf")},
+        {"initial": 10**400},
     ],
 )
 def test_a_number_out_of_its_range_is_named(options: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
         Backoff(**options)
+
+
+def test_the_first_interval_is_the_maximum_if_that_is_less() -> None:
+    assert Backoff(maximum=0.25, jitter=0).delay(1) == 0.25
+
+
+@pytest.mark.parametrize("name", ["initial", "factor", "maximum", "jitter", "stable"])
+@pytest.mark.parametrize("value", [None, "1", True, 1j, [1]])
+def test_what_is_no_number_is_named(name: str, value: object) -> None:
+    options: dict[str, Any] = {name: value}
+    with pytest.raises(TypeError, match=f"^{name} of a Backoff is a number, not {type(value).__name__}$"):
+        Backoff(**options)
+
+
+@pytest.mark.parametrize("value", ["1", True, 1.5, 2.0, float("inf"), [1]])
+def test_attempts_that_are_no_int_are_named(value: Any) -> None:
+    with pytest.raises(TypeError, match=f"^attempts of a Backoff is an int, or None, not {type(value).__name__}$"):
+        Backoff(attempts=value)
+
+
+def test_a_backoff_is_a_value_that_cannot_be_changed_and_is_made_by_keywords() -> None:
+    backoff = Backoff(attempts=3, final_codes=frozenset({4401}))
+    for same in (Backoff(attempts=3, final_codes=frozenset({4401})), copy.copy(backoff), copy.deepcopy(backoff)):
+        assert (same, hash(same)) == (backoff, hash(backoff))
+    assert backoff != Backoff(attempts=4, final_codes=frozenset({4401}))
+    with pytest.raises(AttributeError):
+        backoff.attempts = 4  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        Backoff(0.5)  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(

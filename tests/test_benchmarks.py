@@ -262,6 +262,15 @@ def test_what_a_client_counts_is_what_the_server_counts(measuring, name, peer):
         assert all(figures[metric.name] > 0 for metric in ROWS[name].metrics)
 
 
+def test_what_is_imported_was_compiled_before_as_the_others_were(measuring, monkeypatch, tmp_path):
+    package = tmp_path / "rxsocket"
+    package.mkdir()
+    (package / "__init__.py").write_text("import os\nassert os.path.exists(__spec__.cached)\n")
+    monkeypatch.setattr("benchmarks.runner.ROOT", tmp_path)
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    assert Runner(measuring, 0.05, 1, print).measure(ROWS["import"], (OURS,)).missing == {}
+
+
 def test_a_server_that_does_not_start_is_told():
     with pytest.raises(RuntimeError, match="/nowhere did not start"), running("json.tool", "/nowhere"):
         raise AssertionError("it runs")

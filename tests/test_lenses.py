@@ -77,6 +77,15 @@ def test_the_laws_hold_and_the_parent_stays(lens: Lens[Any, Any], parent: object
     assert type(changed) is type(parent) or parent is None
 
 
+def test_a_lens_is_a_value_that_cannot_be_changed_and_may_be_made_with_its_types() -> None:
+    lens = Lens[str, int]("length", len, lambda _, length: "x" * length)
+    assert lens == Lens("length", lens.get, lens.set)
+    assert hash(lens) == hash(Lens("length", lens.get, lens.set))
+    assert lens != Lens("size", lens.get, lens.set)
+    with pytest.raises(AttributeError):
+        lens.id = "size"  # type: ignore[misc]
+
+
 @given(st.lists(st.integers(), min_size=1), st.data())
 def test_the_laws_hold_for_any_list(parent: list[int], data: st.DataObject) -> None:
     lens: Lens[list[int], int] = index(data.draw(st.integers(-len(parent), len(parent) - 1)))

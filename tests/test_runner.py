@@ -304,7 +304,7 @@ def test_a_send_during_a_loss_waits_for_the_next_connection(play, connect):
 
 
 def test_a_send_that_may_not_wait_raises_during_a_loss(play, connect):
-    session = connect(play(saying("1")), reconnect=Backoff(initial=1000))
+    session = connect(play(saying("1")), reconnect=Backoff(initial=1000, maximum=1000))
     Seen(session.retries).wait()
     with pytest.raises(SendException, match="there is no connection now"):
         session.send("x", wait=False)

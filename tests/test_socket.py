@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import dataclasses
 import inspect
 import logging
 import socket
@@ -16,6 +15,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from msgspec import structs
 from peers import DEADLINE, Peer, Server
 from reactivex import operators as ops
 from websockets.utils import apply_mask
@@ -301,7 +301,7 @@ def test_every_option_is_passed_on():
         "reconnect": Backoff(),
         "compression": True,
     }
-    options = {field.name for field in dataclasses.fields(Options)}
+    options = {field.name for field in structs.fields(Options)}
     parameters = {
         name
         for name, parameter in inspect.signature(websocket).parameters.items()

@@ -310,6 +310,16 @@ class TestOrigins:
         add(1)
         assert changes == [Change(2, origin), Change(3, None), Change(4, "sync")]
 
+    def test_a_change_is_a_value_that_cannot_be_changed_and_can_be_matched(self) -> None:
+        change = Change[int](2, "sync")
+        assert hash(change) == hash(Change(2, "sync"))
+        assert repr(change) == "Change(value=2, origin='sync')"
+        with pytest.raises(AttributeError):
+            change.value = 3  # type: ignore[misc]
+        match change:
+            case Change(value, origin):
+                assert (value, origin) == (2, "sync")
+
     def test_it_is_told_up_and_down_and_across_sub_stores(self) -> None:
         store = RootStore(Person("A"))
         name, age = store.sub(lambda p: p.name), store.sub(lambda p: p.age)
