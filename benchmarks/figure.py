@@ -31,7 +31,8 @@ def draw(results: Results, path: Path) -> None:
         for panel, name in zip(panels.flat, PANELS, strict=True):
             _panel(panel, ROWS[name], results.rows[name])
         versions = ", ".join(f"{name} {version}" for name, version in results.versions.items() if name != OURS)
-        figure.text(0, -0.01, f"{results.machine}. {versions}.", fontsize=6, va="top", wrap=True)
+        brackets = "In brackets: how many times the peer's figure rxsocket's is."
+        figure.text(0, -0.01, f"{brackets} {results.machine}. {versions}.", fontsize=6, va="top", wrap=True)
         figure.savefig(path, transparent=True, bbox_inches="tight", metadata={"Date": results.date})
 
 

@@ -86,6 +86,7 @@ class SharedEntity:
         self._entity: str | bytes | None = None
         self._clients: set[Client] = set()
         self._owed: Client | None = None  # to whom the entity is to be sent back
+        self._stirred = 0.0  # when a change, or a pong that makes its sender up to date, came last, on the loop's clock
         self._settling: asyncio.TimerHandle | None = None
 
     @property
@@ -120,11 +121,20 @@ class SharedEntity:
                 client.tell(data, text=isinstance(entity, str))
 
     def _settle_soon(self) -> None:
-        if self._owed is not None and self._settling is None:
-            self._settling = asyncio.get_running_loop().call_later(SETTLE_SECONDS, self._settle)
+        if self._owed is not None:
+            loop = asyncio.get_running_loop()
+            self._stirred = loop.time()
+            if self._settling is None:
+                self._settling = loop.call_later(SETTLE_SECONDS, self._settle)
 
     def _settle(self) -> None:
         self._settling = None
-        if self._owed is not None and not self._owed.is_behind:
+        if self._owed is None or self._owed.is_behind:
+            return
+        loop = asyncio.get_running_loop()
+        quiet = self._stirred + SETTLE_SECONDS
+        if loop.time() < quiet:
+            self._settling = loop.call_at(quiet, self._settle)
+        else:
             self._tell([self._owed])
             self._owed = None

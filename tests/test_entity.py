@@ -108,6 +108,21 @@ def test_what_was_sent_before_a_change_had_come_is_sent_back(hub):
         assert second.message() == "last"  # and not its own, which would have come before
 
 
+def test_what_crossed_is_sent_back_when_its_sender_has_been_quiet_for_a_moment(hub):
+    with connect(hub.url) as first, RawClient(hub) as second:
+        first.send("of first")
+        assert second.next() == "of first"
+        begin = time.monotonic()
+        second.send("crossed")
+        assert receive(first) == "crossed"
+        while time.monotonic() < begin + SETTLE_SECONDS * 0.6:
+            confirm(first)
+        stirred = time.monotonic()
+        second.pong()
+        assert second.message() == "crossed"
+        assert time.monotonic() - stirred >= SETTLE_SECONDS
+
+
 def test_what_crossed_is_not_sent_back_to_who_has_sent_another_meanwhile(hub):
     with connect(hub.url) as first, RawClient(hub) as second:
         first.send("of first")
