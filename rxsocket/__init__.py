@@ -14,9 +14,9 @@ floor modules
 7     ``session``: a connection to a server, as its user has it
 6     ``runner``: a session's thread, through all its connections
 5     ``conversation``: what a session says and hears on one of them, from any thread
-4     ``channel``: an open connection in messages
-3     ``lifecycle``: where a session stands, as streams; ``opening``: the seam to websocket-client; ``outgoing``: what
-      is on its way out
+4     ``channel``: an open connection in messages; ``opening``: makes one, by websocket-client
+3     ``lifecycle``: where a session stands, as streams; ``handshake``: RFC 6455's opening one, as text; ``outgoing``:
+      what is on its way out
 2     ``store``: values that change by handlers; ``messages``: what a session receives, as streams; ``states``: the
       table of a session's life; ``options``: of an endpoint; ``encoding``: RFC 6455 from messages to bytes
 1     ``history``: of a store; ``resource``: the codec of entities; ``urls``: which can work; ``frames``: RFC 6455 from

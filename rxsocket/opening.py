@@ -8,8 +8,6 @@ here, once.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 import socket
 import ssl
@@ -18,7 +16,7 @@ import time
 from collections.abc import Sequence
 from io import BytesIO
 from typing import cast
-from urllib.parse import SplitResult, unquote, urljoin, urlsplit, urlunsplit
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from websocket import (
     WebSocket,
@@ -30,17 +28,15 @@ from websocket import (
 )
 
 from .connection import Connection, shut_down
-from .deflate import Deflate
-from .errors import CertificateException, ConnectionException, HandshakeException
+from .errors import CertificateException, ConnectionException
+from .handshake import HEAD_END, accepted, parsed, redirected, refusal, request_headers
 from .options import Options
-from .urls import check_url, show
+from .urls import show
 
 __all__ = ["Opening"]
 
 MAX_REDIRECTS = 5
 PIECE = 1 << 12  # bytes that an answer is read in
-HEAD_END = re.compile(rb"\r?\n\r?\n")
-GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # section 1.3
 
 
 class _GuardedSocket:
@@ -190,19 +186,26 @@ class Opening:
         self._deadline = time.monotonic() + self._options.connect_timeout
         url = self._url
         for _ in range(MAX_REDIRECTS + 1):
-            headers = self._headers(url)
+            headers = request_headers(url, self._url, self._protocols, self._options)
             client = _Client(self, _Context(self, self._options.ssl), headers)
             try:
                 self._handshake(client, url, headers)
             except Exception as error:
-                refusal = _refusal(client.answer, url)
-                if refusal is None and isinstance(error, ConnectionException):
+                refused = refusal(client.answer, url)
+                if refused is None and isinstance(error, ConnectionException):
                     raise
-                raise refusal or _translated(error, url, self._options) from error
-            line, answered, rest = _parsed(client.answer)
-            if client.raw is not None:
-                return self._checked(client.raw, url, line, answered, client.request, rest=rest)
-            url = _redirected(url, answered)
+                raise refused or _translated(error, url, self._options) from error
+            line, answered, rest = parsed(client.answer)
+            if client.raw is None:
+                url = redirected(url, answered)
+                continue
+            try:
+                deflate = accepted(client.request, line, answered, self._protocols, self._options)
+            except ValueError as error:
+                client.raw.close()
+                raise ConnectionException(f"{show(url)} {error}") from error
+            protocol = answered.get("sec-websocket-protocol")
+            return Connection(client.raw, show(url), protocol, answered, deflate=deflate, rest=rest)
         raise ConnectionException(f"{show(self._url)} redirected more than {MAX_REDIRECTS} times")
 
     def abort(self) -> None:
@@ -249,111 +252,6 @@ class Opening:
             if client.handshake_response is None:  # else it is the redirect
                 raise
 
-    def _headers(self, url: SplitResult) -> list[str]:
-        headers: dict[str, str] = {}
-        # What was given for one server, another that it redirects to does not get.
-        if _server(url) == _server(self._url):
-            cookies = [f"{name}={value}" for name, value in self._options.cookies.items()]
-            for name, value in self._options.current_headers().items():
-                if name.lower() == "cookie":  # RFC 6265, section 5.4: there is one such header at the most
-                    cookies.insert(0, value)
-                else:
-                    headers[name] = value
-            if cookies:
-                headers["Cookie"] = "; ".join(cookies)
-            user, password = self._url.username, self._url.password
-            if (user or password) and "authorization" not in {name.lower() for name in headers}:
-                login = f"{unquote(user or '')}:{unquote(password or '')}"
-                headers["Authorization"] = f"Basic {base64.b64encode(login.encode()).decode()}"
-        if self._protocols:
-            # As a plain header: offered its own way, websocket-client refuses a server that picks none.
-            headers["Sec-WebSocket-Protocol"] = ", ".join(self._protocols)
-        if self._options.deflate is not None:
-            headers["Sec-WebSocket-Extensions"] = self._options.deflate.offer()
-        if "user-agent" not in {name.lower() for name in headers}:
-            headers["User-Agent"] = "rxsocket"
-        return [f"{name}: {value}" for name, value in headers.items()]
-
-    def _checked(
-        self,
-        sock: socket.socket,
-        url: SplitResult,
-        line: str,
-        headers: dict[str, str],
-        request: bytearray,
-        *,
-        rest: bytes,
-    ) -> Connection:
-        key = re.search(rb"\r\nSec-WebSocket-Key: (.*)\r\n", request)
-        accept = base64.b64encode(hashlib.sha1((key[1] if key else b"") + GUID).digest())  # noqa: S324 section 4.2.2
-        protocol = headers.get("sec-websocket-protocol")
-        # Section 4.1: what a client must check of the answer, where websocket-client is lenient; items 4, 6 and 5.
-        if not line.startswith("HTTP/1.1 "):
-            problem = f"answers with {line!r}, which is not HTTP/1.1"
-        elif headers.get("sec-websocket-accept", "").encode() != accept:
-            problem = f"accepts with {headers.get('sec-websocket-accept')!r}, which is not for the key that it was sent"
-        elif protocol is not None and protocol not in self._protocols:
-            problem = f"picked the sub-protocol {protocol!r}, which was not offered"
-        else:
-            try:
-                deflate = self._agreed(headers.get("sec-websocket-extensions"))
-            except ValueError as error:
-                problem = str(error)
-            else:
-                return Connection(sock, show(url), protocol, headers, deflate=deflate, rest=rest)
-        sock.close()
-        raise ConnectionException(f"{show(url)} {problem}")
-
-    def _agreed(self, extensions: str | None) -> Deflate | None:
-        offer = self._options.deflate
-        if not extensions:
-            return None
-        if offer is None:
-            raise ValueError(f"uses the extension {extensions!r}, which was not offered")
-        return offer.accept(extensions)
-
-
-def _redirected(url: SplitResult, headers: dict[str, str]) -> SplitResult:
-    if "location" not in headers:
-        raise ConnectionException(f"{show(url)} redirects without saying where to")
-    base = urlunsplit(url._replace(scheme="https" if url.scheme == "wss" else "http"))
-    try:
-        location = urlsplit(urljoin(base, headers["location"]))
-    except ValueError as error:
-        problem = f"{show(url)} redirects to {headers['location']!r}, which can't work: {error}"
-        raise ConnectionException(problem) from error
-    scheme = {"http": "ws", "https": "wss"}.get(location.scheme, location.scheme)
-    target = check_url(urlunsplit(location._replace(scheme=scheme, fragment="")))
-    if url.scheme == "wss" and target.scheme == "ws":
-        raise ConnectionException(f"{show(url)} redirects to {show(target)}, which gives up TLS: not followed")
-    return target
-
-
-def _parsed(answer: bytes | bytearray) -> tuple[str, dict[str, str], bytes]:
-    """Return status line, headers and the body as far as it was read: all empty while the head is not complete."""
-    head, *body = HEAD_END.split(answer, maxsplit=1)
-    if not body:
-        return "", {}, b""
-    line, *fields = re.split(r"\r?\n", head.decode(errors="replace"))
-    headers: dict[str, str] = {}
-    for field in fields:
-        name, _, value = field.partition(":")
-        key = name.strip().lower()
-        # RFC 9110, section 5.3: the values of a header that comes twice are one list.
-        headers[key] = f"{headers[key]}, {value.strip()}" if key in headers else value.strip()
-    return line, headers, bytes(body[0])
-
-
-def _refusal(answer: bytes | bytearray, url: SplitResult) -> HandshakeException | None:
-    """Return the server's refusal, if there is one: also where the body was too large, or did not come."""
-    line, headers, body = _parsed(answer)
-    status = re.match(r"HTTP/[\d.]+ (\d{3})\b", line)
-    if status is None or status[1] == "101":
-        return None
-    text = " ".join(body[:200].decode(errors="replace").split())
-    message = line.partition(" ")[2].strip() + (f": {text}" if text else "")
-    return HandshakeException(f"{show(url)} refused the handshake: {message}", int(status[1]), headers, body)
-
 
 def _translated(error: Exception, url: SplitResult, options: Options) -> ConnectionException:
     """Say in a sentence, and as one of our own, what websocket-client, or what it uses, raised."""
@@ -389,11 +287,6 @@ def _through(proxy: str | None) -> str:
     if proxy is None:
         return ""
     return " through the environment's proxy" if proxy == "env" else f" through the proxy {show(urlsplit(proxy))}"
-
-
-def _server(url: SplitResult) -> tuple[str | None, int | None]:
-    """Return what tells a server from others: one that goes over to TLS on the usual ports is the same."""
-    return url.hostname, None if url.port == {"ws": 80, "wss": 443}[url.scheme] else url.port
 
 
 def _tls_context(choice: ssl.SSLContext | str | None) -> ssl.SSLContext:

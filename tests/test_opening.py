@@ -24,7 +24,6 @@ from rxsocket.errors import CertificateException, ConnectionException, Handshake
 from rxsocket.opening import MAX_REDIRECTS, Opening
 from rxsocket.options import Options
 from rxsocket.socket import websocket as describe
-from rxsocket.urls import check_url
 
 SHORT = 0.3
 QUICK = 3.0  # seconds: far under DEADLINE, and enough for a busy machine
@@ -511,24 +510,6 @@ def test_secrets_are_not_sent_by_a_host_that_sends_back_to_the_first_one_without
             pass
         assert "x-api-key" not in there.requests[0].headers
         assert server.requests[1].headers["x-api-key"] == "secret"
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "sent"),
-    [
-        ("ws://host/a", "ws://host:80/b", True),
-        ("ws://host:80/a", "ws://HOST/b", True),
-        ("wss://host:443/a", "wss://host/b", True),
-        ("ws://host/a", "wss://host/b", True),
-        ("ws://host:80/a", "wss://host:443/b", True),
-        ("ws://host/a", "ws://host:443/b", False),
-        ("ws://host/a", "ws://sub.host/b", False),
-        ("ws://host:8080/a", "wss://host/b", False),
-    ],
-)
-def test_the_default_port_is_the_same_server_as_no_port(first, second, sent):
-    own = Opening(check_url(first), (), Options(headers={"X-Api-Key": "secret"}))._headers(check_url(second))
-    assert ("X-Api-Key: secret" in own) is sent
 
 
 # --- TLS
