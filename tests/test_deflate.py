@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 import tracemalloc
 import zlib
 from itertools import pairwise
@@ -348,6 +349,17 @@ def test_behind_a_final_block_the_message_goes_on_or_ends(takeover) -> None:
             assert other.feed(framed(TEXT, data, [cut]))[0] == ["one, two"]
             assert other.feed(framed(TEXT, data, []))[0] == ["one, two"]
         assert other.feed(framed(BINARY, compressed(b"after"), [])) == ([b"after"], [])
+
+
+def test_many_final_blocks_take_time_in_proportion_to_their_number() -> None:
+    def seconds(count: int) -> float:
+        data = compressed(b"", end=zlib.Z_FINISH) * count
+        start = time.process_time()
+        assert Inflater().inflate(data, LIMIT) == b""
+        return time.process_time() - start
+
+    few = min(seconds(1 << 15) for _ in range(3))
+    assert seconds(1 << 19) < 48 * few  # 16 times as many; with their square, it would be over 100 times as long
 
 
 def test_an_empty_message_may_be_an_empty_block_or_nothing() -> None:
