@@ -200,7 +200,8 @@ def websocket(
         ping_timeout: Seconds for which nothing may come after that ping before the connection counts as lost; None for
             ever. With both, a peer whose system acknowledges nothing for their sum is lost, too (Linux).
         max_size: The largest message to receive, in bytes when it is decompressed; a larger one fails the connection
-            with 1009, as soon as that is known.
+            with 1009, as soon as that is known. So does one whose compressed form takes more than 64 KiB and 16 times
+            max_size: however often its sender flushes, none needs that; this is against one that never ends.
         max_fragments: The most frames that a message to receive may come in; more fail the connection with 1009.
             However small they are, they take no more memory than the message; this is against one that never ends.
         max_handshake: How many bytes a server may answer the opening handshake with, each time that it redirects.

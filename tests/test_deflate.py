@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import sys
 import time
 import tracemalloc
 import zlib
@@ -10,10 +12,10 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from rxsocket.deflate import Deflate, Deflater, Inflater
+from rxsocket.deflate import TAIL, Deflate, Deflater, Inflater
 from rxsocket.encoding import content_of, encode_content, encode_frame, encode_ping
 from rxsocket.errors import ProtocolException
 from rxsocket.frames import BINARY, CONTINUATION, TEXT, Control, Decoder, Message, Ping
@@ -343,7 +345,7 @@ def test_the_examples_of_rfc_7692_section_7_2_3() -> None:
 @pytest.mark.parametrize("takeover", [False, True])
 def test_behind_a_final_block_the_message_goes_on_or_ends(takeover) -> None:
     one, two = compressed(b"one, ", end=zlib.Z_FINISH), compressed(b"two", end=zlib.Z_FINISH)
-    for data in (one + two, one + two + EMPTY_BLOCK, one + EMPTY_BLOCK + b"\x00\x00\xff\xff" + compressed(b"two")):
+    for data in (one + two, one + two + EMPTY_BLOCK, one + EMPTY_BLOCK + TAIL + compressed(b"two")):
         other = decoder(takeover=takeover)
         for cut in range(len(data)):
             assert other.feed(framed(TEXT, data, [cut]))[0] == ["one, two"]
@@ -485,9 +487,74 @@ def test_a_message_that_would_be_huge_never_takes_the_memory(cuts: list[int]) ->
 
 
 def test_compressed_data_may_be_larger_than_max_size_where_the_message_is_not() -> None:
-    data = EMPTY_BLOCK + b"\x00\x00\xff\xff"
+    data = EMPTY_BLOCK + TAIL
     whole = data * 100 + compressed(b"small")
     assert decoder(10).feed(framed(TEXT, whole, [])) == (["small"], [])
+
+
+COMPRESSED_LIMIT = 16 * 1000 + (1 << 16)  # where max_size is 1000
+
+
+@pytest.mark.parametrize("cuts", [[], [5], [0, 1, 70_000]])
+def test_a_compressed_form_of_its_largest_size_passes_each_message_counted_by_itself(cuts: list[int]) -> None:
+    blocks, rest = divmod(COMPRESSED_LIMIT - len(EMPTY_BLOCK), len(EMPTY_BLOCK + TAIL))
+    assert rest == 0
+    data = (EMPTY_BLOCK + TAIL) * blocks + EMPTY_BLOCK
+    assert decoder(1000).feed(framed(BINARY, data, cuts) * 3)[0] == [b""] * 3
+
+
+@pytest.mark.parametrize("size", [COMPRESSED_LIMIT + 1, 1 << 32, (1 << 63) - 1])
+@pytest.mark.parametrize("before", [0, 5, 10_000])
+def test_a_larger_compressed_form_is_1009_when_a_header_announces_it_though_it_holds_nothing(
+    size: int, before: int
+) -> None:
+    other = decoder(1000)
+    if before:
+        nothing = (EMPTY_BLOCK + TAIL) * (before // 5)
+        start = encode_frame(BINARY, nothing, final=False, compressed=True, masked=False)
+        assert other.feed(start) == ([], [])
+    header = bytes((CONTINUATION if before else 0xC2, 0x7F)) + (size - before).to_bytes(8, "big")
+    assert other.feed(header[:-1]) == ([], [])
+    error = failure(other.feed(header[-1:])[1])
+    assert error.code == 1009
+    assert f"{size} bytes or more in its compressed form" in str(error)
+    assert f"max_size=1000 it may have {COMPRESSED_LIMIT}" in str(error)
+
+
+FLUSHES = (zlib.Z_SYNC_FLUSH, zlib.Z_FULL_FLUSH, zlib.Z_FINISH)
+STRATEGIES = (zlib.Z_DEFAULT_STRATEGY, zlib.Z_HUFFMAN_ONLY, zlib.Z_FIXED)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    level=st.integers(0, 9),
+    strategy=st.sampled_from(STRATEGIES),
+    flush=st.sampled_from(FLUSHES),
+    step=st.sampled_from((1, 1, 2, 10, 1000)),
+    size=st.integers(1, 20_000),
+    fragmented=st.booleans(),
+)
+@example(level=0, strategy=zlib.Z_DEFAULT_STRATEGY, flush=zlib.Z_SYNC_FLUSH, step=1, size=20_000, fragmented=True)
+def test_a_message_of_max_size_passes_however_often_its_sender_flushes(
+    *, level: int, strategy: int, flush: int, step: int, size: int, fragmented
+) -> None:
+    content = hashlib.shake_128().digest(size)  # which can't be made smaller
+    data = bytearray()
+    cuts: list[int] = []
+    stream = zlib.compressobj(level, wbits=-15, strategy=strategy)
+    for start in range(0, size, step):
+        data += stream.compress(content[start : start + step]) + stream.flush(flush)
+        cuts.append(len(data))
+        if flush == zlib.Z_FINISH:
+            stream = zlib.compressobj(level, wbits=-15, strategy=strategy)
+    if flush != zlib.Z_FINISH:
+        del data[-4:]
+    frames = framed(BINARY, bytes(data), cuts[:-1] if fragmented else [])
+    assert decoder(size).feed(frames)[0] == [content]
+
+
+def test_without_a_limit_that_matters_messages_are_decompressed_too() -> None:
+    assert decoder(sys.maxsize).feed(framed(TEXT, compressed(b"text"), [])) == (["text"], [])
 
 
 def test_what_follows_a_message_that_was_too_large_does_not_count() -> None:
