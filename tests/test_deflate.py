@@ -8,17 +8,17 @@ import sys
 import time
 import tracemalloc
 import zlib
-from itertools import pairwise
 from typing import Any
 
 import pytest
+from decoding import failure, fed, pieces_of
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rxsocket.deflate import TAIL, Deflate, Deflater, Inflater
 from rxsocket.encoding import content_of, encode_content, encode_frame, encode_ping
 from rxsocket.errors import ProtocolException
-from rxsocket.frames import BINARY, CONTINUATION, TEXT, Control, Decoder, Message, Ping
+from rxsocket.frames import BINARY, CONTINUATION, TEXT, Decoder, Message, Ping
 
 LIMIT = 1 << 20
 EMPTY_BLOCK = b"\x00"  # section 7.2.3.6
@@ -34,8 +34,7 @@ def compressed(payload: bytes, *, bits: int = 15, end: int = zlib.Z_SYNC_FLUSH) 
 
 def framed(opcode: int, data: bytes, cuts: list[int]) -> bytes:
     """A compressed message, in as many fragments as it is cut into, with a ping between each two."""
-    places = [0, *sorted(cuts), len(data)]
-    pieces = [data[start:stop] for start, stop in pairwise(places)]
+    pieces = pieces_of(data, cuts)
     last = len(pieces) - 1
     return encode_ping(b"", masked=False).join(
         encode_frame(
@@ -47,12 +46,6 @@ def framed(opcode: int, data: bytes, cuts: list[int]) -> bytes:
 
 def decoder(max_size: int = LIMIT, *, bits: int = 15, takeover: bool = True) -> Decoder:
     return Decoder(max_size, inflater=Inflater(bits, takeover=takeover))
-
-
-def failure(controls: list[Control]) -> ProtocolException:
-    assert controls, "nothing was found to be wrong"
-    assert isinstance(controls[-1], ProtocolException)
-    return controls[-1]
 
 
 # --- the option
@@ -220,16 +213,6 @@ DEFLATES = st.builds(
 )
 
 
-def fed(decoder: Decoder, stream: bytes, cuts: list[int]) -> tuple[list[Message], list[Control]]:
-    messages: list[Message] = []
-    controls: list[Control] = []
-    for start, stop in pairwise([0, *sorted(cuts), len(stream)]):
-        some, others = decoder.feed(stream[start:stop])
-        messages += some
-        controls += others
-    return messages, controls
-
-
 @many
 @given(DEFLATES, st.lists(CONTENTS, max_size=5), st.booleans(), st.data())
 def test_any_messages_with_any_parameters_cut_anywhere_come_out_the_same(
@@ -240,7 +223,7 @@ def test_any_messages_with_any_parameters_cut_anywhere_come_out_the_same(
     inflater = Inflater(deflate.client_max_window_bits, takeover=not deflate.client_no_context_takeover)
     other = Decoder(LIMIT, inflater=inflater, masked=masked)
     cuts = data.draw(st.lists(st.integers(0, len(stream)), max_size=6))
-    assert fed(other, stream, cuts) == (contents, [])
+    assert fed(other, pieces_of(stream, cuts)) == (contents, [])
 
 
 @many
@@ -265,7 +248,7 @@ def test_any_messages_of_a_server_in_any_fragments_come_out_the_same(
         )
         frames += framed(opcode, deflated[:-4], data.draw(st.lists(st.integers(0, len(deflated) - 4), max_size=4)))
     cuts = data.draw(st.lists(st.integers(0, len(frames)), max_size=6))
-    messages, controls = fed(Decoder(LIMIT, inflater=deflate.inflater()), bytes(frames), cuts)
+    messages, controls = fed(Decoder(LIMIT, inflater=deflate.inflater()), pieces_of(bytes(frames), cuts))
     assert messages == contents
     assert all(isinstance(control, Ping) for control in controls)
 
@@ -276,7 +259,7 @@ def test_random_data_gives_messages_or_a_documented_error_however_it_is_cut(data
     whole = framed(BINARY, data, [])
     assert len(whole) == len(data) + 2
     messages, controls = decoder(2000).feed(whole)
-    cut, others = fed(decoder(2000), whole, [min(cut, len(whole)) for cut in cuts])
+    cut, others = fed(decoder(2000), pieces_of(whole, [min(cut, len(whole)) for cut in cuts]))
     assert cut == messages
     codes = [control.code for control in controls if isinstance(control, ProtocolException)]
     assert codes == [control.code for control in others if isinstance(control, ProtocolException)]
