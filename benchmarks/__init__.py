@@ -10,7 +10,7 @@ module                                what it does
 ``results``                           what was measured, and the arithmetic of it
 ``rows``; ``peers``                   what is measured; who is
 ``server``                            the process that all clients talk to, faster than each of them
-``wire``; ``bulk``; ``certificate``   its frames; its unmasking, with numpy; its TLS
+``wire``; ``bulk``; ``certificate``   its frames; its unmasking, with numpy; its TLS, and that of the tests
 ``content``; ``cpu``                  what the messages say; keeping to one CPU
 ``clients``                           one module for each peer, and what measures it; ``node`` has that for RxJS
 ====================================  ==================================================================================

@@ -37,7 +37,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
-from .certificate import make_authority
+from .certificate import Authority
 from .content import contents
 from .cpu import pinned
 from .wire import BINARY, CLOSE, TEXT, close_frame, deflated, frame, frame_size, runs, unmasked
@@ -294,10 +294,10 @@ def main() -> None:
     """Serve until the standard input ends, or a SIGTERM comes."""
     signal.signal(signal.SIGTERM, _leave)  # so that the folder goes, too
     with tempfile.TemporaryDirectory() as folder:
-        authority, context = make_authority(Path(folder), HOST)
-        server = Server(context)
+        authority = Authority(Path(folder))
+        server = Server(authority.server(HOST))
         plain, tls = server.ports
-        server.say(plain=f"ws://{HOST}:{plain}", tls=f"wss://{HOST}:{tls}", authority=authority)
+        server.say(plain=f"ws://{HOST}:{plain}", tls=f"wss://{HOST}:{tls}", authority=authority.file)
         sys.stdin.read()
 
 

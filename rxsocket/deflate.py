@@ -18,6 +18,8 @@ NAME: Final = "permessage-deflate"
 # What the end of a message leaves out (section 7.2.1), since Z_SYNC_FLUSH always ends with it.
 TAIL: Final = b"\x00\x00\xff\xff"
 
+SLICE: Final = 1 << 15  # bytes to decompress at a time
+
 MIN_BITS: Final = 8  # section 7.1.2
 MAX_BITS: Final = 15
 
@@ -164,14 +166,19 @@ class Inflater:
             zlib.error: They are no DEFLATE data.
         """
         pieces: list[bytes] = []
-        while data and room >= 0:
-            piece = self._stream.decompress(data, room + 1)
+        position = 0
+        while position < len(data) and room >= 0:
+            # In slices, since zlib copies what is behind a block with BFINAL set, and every two bytes may be one.
+            some = data[position : position + SLICE]
+            stream = self._stream
+            piece = stream.decompress(some, room + 1)
             room -= len(piece)
             pieces.append(piece)
-            # Behind a block with BFINAL set the data goes on, as a stream of its own (section 7.2.3.4).
-            data = self._stream.unused_data
-            self._open = not self._stream.eof
-            if not self._open:
+            position += len(some)
+            self._open = not stream.eof
+            if stream.eof:
+                # Behind such a block the data goes on, as a stream of its own (section 7.2.3.4).
+                position -= len(stream.unused_data)
                 self._stream = zlib.decompressobj(-self._bits)
         return b"".join(pieces)
 

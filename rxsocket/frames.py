@@ -48,6 +48,13 @@ CONTROL: Final = 0x8  # section 5.5: the opcodes of control frames have this bit
 MAX_CONTROL_PAYLOAD: Final = 125  # section 5.5
 MAX_REASON: Final = MAX_CONTROL_PAYLOAD - 2
 
+# How many times max_size the compressed form of a message may take, and how many bytes more. Else one made of blocks
+# that hold nothing could go on for ever, and never be too large. A message may have any number of blocks (RFC 7692,
+# section 7.2.1), but of a byte that is flushed by itself zlib makes 11 at the most, so that whoever sends something
+# with each flush stays below. The bytes more are for flushes that have nothing to send.
+COMPRESSED_TIMES: Final = 16
+COMPRESSED_MORE: Final = 1 << 16
+
 SMALL_PIECE: Final = 1 << 16  # bytes
 LARGE_PIECE: Final = 1 << 19
 BATCH: Final = 256  # messages in a piece, if it is larger than a small one
@@ -139,7 +146,8 @@ class Decoder:
     Args:
         max_size: The largest message, in bytes of its payload; a larger one is a ProtocolException of code 1009 as
             soon as a frame's header announces it. Of a compressed one it is the decompressed size that counts, while
-            it is decompressed: no more is made of it.
+            it is decompressed: no more is made of it. Its compressed form may take 64 KiB and 16 times max_size,
+            which is enough however often its sender flushes; beyond it a frame's header is refused, too.
         max_fragments: The most frames that a message may come in; one more is a ProtocolException of code 1009, too.
         inflater: Decompresses messages, where compression was agreed on.
         masked: Whether the peer's frames must be masked: False for a client's decoder, True for a server's
@@ -161,16 +169,18 @@ class Decoder:
     ) -> None:
         self.positions: list[int] = []
         self.appetite = SMALL_PIECE
-        self._max_size = max_size
+        self._max_size = min(max_size, sys.maxsize - 1)  # zlib takes no larger number than one more
+        self._max_compressed = COMPRESSED_TIMES * max_size + COMPRESSED_MORE
         self._max_fragments = max_fragments
         self._inflater = inflater
         self._masked = masked
         self._header = b""  # the start of a frame whose header (or control frame) is not complete yet
         self._ended = False  # after a close frame, or a failure: nothing that follows counts (section 5.5.1)
         # The data message that is being collected. Its size grows when a frame's header is read, before its payload; of
-        # a compressed message, when it is decompressed.
+        # a compressed message, when it is decompressed, and what grows with the header is its compressed size.
         self._opcode = 0
         self._size = 0
+        self._compressed = 0
         self._fragments = 0
         self._inflating: Inflater | None = None  # if it is compressed
         self._texts: _Pieces[str] = _Pieces("".join)
@@ -278,7 +288,7 @@ class Decoder:
             return stop
         if opcode != CONTINUATION:
             self._opcode = opcode
-            self._fragments = 0
+            self._compressed = self._fragments = 0
             self._inflating = self._inflater if first & COMPRESSED else None
         self._fragments += 1
         if self._fragments > self._max_fragments:
@@ -287,6 +297,14 @@ class Decoder:
             )
         if self._inflating is None:
             self._grow(length)
+        else:
+            self._compressed += length
+            if self._compressed > self._max_compressed:
+                raise ProtocolException(
+                    f"a message has {self._compressed} bytes or more in its compressed form, and with "
+                    f"max_size={self._max_size} it may have {self._max_compressed}",
+                    MESSAGE_TOO_BIG,
+                )
         self._final = bool(first & FIN)
         self._remaining = length
         self._key = key

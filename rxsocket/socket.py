@@ -206,7 +206,8 @@ def websocket(
             ever. With both, a peer whose system acknowledges nothing for their sum is lost, too (Linux): so it is found
             while nothing of it is read, in a pause.
         max_size: The largest message to receive, in bytes when it is decompressed; a larger one fails the connection
-            with 1009, as soon as that is known.
+            with 1009, as soon as that is known. So does one whose compressed form takes more than 64 KiB and 16 times
+            max_size: however often its sender flushes, none needs that; this is against one that never ends.
         max_fragments: The most frames that a message to receive may come in; more fail the connection with 1009.
             However small they are, they take no more memory than the message; this is against one that never ends.
         max_handshake: How many bytes a server may answer the opening handshake with, each time that it redirects.

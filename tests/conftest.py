@@ -16,9 +16,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from peers import Authority
 from servers import DEADLINE, EchoServer, NodeServer, Peer, Wire
 
+from benchmarks.certificate import Authority
 from rxsocket.hub import Hub
 from rxsocket.session import Session
 from rxsocket.socket import websocket

@@ -23,11 +23,12 @@ from functools import partial
 from itertools import pairwise
 from typing import NamedTuple, Self
 
+from decoding import told
 from servers import DEADLINE, Peer, Seen, Wire
 
 from rxsocket.encoding import encode_frame
 from rxsocket.errors import ConnectionException, ProtocolException, SendException
-from rxsocket.frames import Close, Control, Decoder, Message, Ping, Pong
+from rxsocket.frames import Close, Decoder, Message, Ping, Pong
 from rxsocket.session import Session
 from rxsocket.socket import websocket
 from rxsocket.states import TRANSITIONS, Closed, CloseEvent, Connecting, Open, State
@@ -160,17 +161,11 @@ def decoded(parts: list[bytes], *, masked: bool) -> Found:
             assert size <= MAX_SIZE
         for control in controls:
             assert found.end is None, "a control came after the end"
-            found.controls.append(_comparable(control))
+            assert type(control) in {Ping, Pong, Close, ProtocolException}
+            assert not isinstance(control, ProtocolException) or control.code in CODES
+            found.controls.extend(told([control]))
         found.messages.extend(messages)
     return found
-
-
-def _comparable(control: Control) -> tuple[type, object]:
-    if isinstance(control, ProtocolException):
-        assert control.code in CODES
-        return ProtocolException, control.code
-    assert type(control) in {Ping, Pong, Close}
-    return type(control), tuple(control)
 
 
 def check_decoders(seed: str) -> None:

@@ -1,4 +1,4 @@
-"""Peers to connect to: scripted servers, proxies and certificates, all real, on loopback, gone at their block's end."""
+"""Peers to connect to: scripted servers and proxies, all real, on loopback, gone at their block's end."""
 
 from __future__ import annotations
 
@@ -13,114 +13,12 @@ import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Self
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from websockets.asyncio.server import ServerConnection, serve
 
 DEADLINE = 10.0
 LOOPBACK = "127.0.0.1"
-
-
-class Authority:
-    """A certificate authority, and what it signs, as PEM files in a folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = _name("rxsocket's test authority")
-        self._files = 0
-        certificate = (
-            self._builder(self._name, self._name, self._key, timedelta(days=1))
-            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-            .add_extension(_usage(signs=True), critical=True)
-            .sign(self._key, hashes.SHA256())
-        )
-        self.file = str(folder / "authority.pem")
-        Path(self.file).write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-
-    def certificate(self, *hosts: str, valid: timedelta = timedelta(days=1), self_signed: bool = False) -> str:
-        """Return the path of a new certificate for some hosts, with its key."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        name = _name(hosts[0])
-        alternatives = x509.SubjectAlternativeName([_general_name(host) for host in hosts])
-        certificate = (
-            self._builder(name, name if self_signed else self._name, key, valid)
-            .add_extension(alternatives, critical=False)
-            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_usage(signs=False), critical=True)
-            .add_extension(
-                x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]),
-                critical=False,
-            )
-            .sign(key if self_signed else self._key, hashes.SHA256())
-        )
-        self._files += 1
-        file = self._folder / f"certificate{self._files}.pem"
-        file.write_bytes(
-            certificate.public_bytes(serialization.Encoding.PEM)
-            + key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
-        )
-        return str(file)
-
-    def server(self, *hosts: str, valid: timedelta = timedelta(days=1), self_signed: bool = False) -> ssl.SSLContext:
-        """Return what a TLS server with a new certificate needs."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.certificate(*(hosts or (LOOPBACK,)), valid=valid, self_signed=self_signed))
-        return context
-
-    def _builder(
-        self, subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, valid: timedelta
-    ) -> x509.CertificateBuilder:
-        now = datetime.now(UTC)
-        return (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(issuer)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(days=2))
-            .not_valid_after(now + valid)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(
-                    key.public_key() if subject == issuer else self._key.public_key()
-                ),
-                critical=False,
-            )
-        )
-
-
-def _name(common: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
-
-
-def _general_name(host: str) -> x509.GeneralName:
-    try:
-        return x509.IPAddress(ipaddress.ip_address(host))
-    except ValueError:
-        return x509.DNSName(host)
-
-
-def _usage(*, signs: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=True,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=signs,
-        crl_sign=signs,
-        encipher_only=False,
-        decipher_only=False,
-    )
 
 
 class Request:

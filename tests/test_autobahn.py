@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from autobahn.run import EVERYDAY, run
+from autobahn.run import EVERYDAY, PROBES, run
 
 FOLDER = os.environ.get("RXSOCKET_AUTOBAHN")
 
@@ -24,4 +24,10 @@ pytestmark = [
 def test_every_case_is_passed(group):
     results = list(run(Path(str(FOLDER)), [group]))
     assert results
+    assert not [str(result) for result in results if not result.passed]
+
+
+def test_every_probe_of_compression_is_passed():
+    results = list(run(Path(str(FOLDER)), list(PROBES), compression=True))
+    assert {result.case for result in results} == set(PROBES)
     assert not [str(result) for result in results if not result.passed]

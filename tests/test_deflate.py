@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
+import sys
+import time
 import tracemalloc
 import zlib
-from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from decoding import failure, fed, pieces_of
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from rxsocket.deflate import Deflate, Deflater, Inflater
+from rxsocket.deflate import TAIL, Deflate, Deflater, Inflater
 from rxsocket.encoding import content_of, encode_content, encode_frame, encode_ping
 from rxsocket.errors import ProtocolException
-from rxsocket.frames import BINARY, CONTINUATION, TEXT, Control, Decoder, Message, Ping
+from rxsocket.frames import BINARY, CONTINUATION, TEXT, Decoder, Message, Ping
 
 LIMIT = 1 << 20
 EMPTY_BLOCK = b"\x00"  # section 7.2.3.6
@@ -31,8 +34,7 @@ def compressed(payload: bytes, *, bits: int = 15, end: int = zlib.Z_SYNC_FLUSH) 
 
 def framed(opcode: int, data: bytes, cuts: list[int]) -> bytes:
     """A compressed message, in as many fragments as it is cut into, with a ping between each two."""
-    places = [0, *sorted(cuts), len(data)]
-    pieces = [data[start:stop] for start, stop in pairwise(places)]
+    pieces = pieces_of(data, cuts)
     last = len(pieces) - 1
     return encode_ping(b"", masked=False).join(
         encode_frame(
@@ -44,12 +46,6 @@ def framed(opcode: int, data: bytes, cuts: list[int]) -> bytes:
 
 def decoder(max_size: int = LIMIT, *, bits: int = 15, takeover: bool = True) -> Decoder:
     return Decoder(max_size, inflater=Inflater(bits, takeover=takeover))
-
-
-def failure(controls: list[Control]) -> ProtocolException:
-    assert controls, "nothing was found to be wrong"
-    assert isinstance(controls[-1], ProtocolException)
-    return controls[-1]
 
 
 # --- the option
@@ -217,16 +213,6 @@ DEFLATES = st.builds(
 )
 
 
-def fed(decoder: Decoder, stream: bytes, cuts: list[int]) -> tuple[list[Message], list[Control]]:
-    messages: list[Message] = []
-    controls: list[Control] = []
-    for start, stop in pairwise([0, *sorted(cuts), len(stream)]):
-        some, others = decoder.feed(stream[start:stop])
-        messages += some
-        controls += others
-    return messages, controls
-
-
 @many
 @given(DEFLATES, st.lists(CONTENTS, max_size=5), st.booleans(), st.data())
 def test_any_messages_with_any_parameters_cut_anywhere_come_out_the_same(
@@ -237,7 +223,7 @@ def test_any_messages_with_any_parameters_cut_anywhere_come_out_the_same(
     inflater = Inflater(deflate.client_max_window_bits, takeover=not deflate.client_no_context_takeover)
     other = Decoder(LIMIT, inflater=inflater, masked=masked)
     cuts = data.draw(st.lists(st.integers(0, len(stream)), max_size=6))
-    assert fed(other, stream, cuts) == (contents, [])
+    assert fed(other, pieces_of(stream, cuts)) == (contents, [])
 
 
 @many
@@ -262,7 +248,7 @@ def test_any_messages_of_a_server_in_any_fragments_come_out_the_same(
         )
         frames += framed(opcode, deflated[:-4], data.draw(st.lists(st.integers(0, len(deflated) - 4), max_size=4)))
     cuts = data.draw(st.lists(st.integers(0, len(frames)), max_size=6))
-    messages, controls = fed(Decoder(LIMIT, inflater=deflate.inflater()), bytes(frames), cuts)
+    messages, controls = fed(Decoder(LIMIT, inflater=deflate.inflater()), pieces_of(bytes(frames), cuts))
     assert messages == contents
     assert all(isinstance(control, Ping) for control in controls)
 
@@ -273,7 +259,7 @@ def test_random_data_gives_messages_or_a_documented_error_however_it_is_cut(data
     whole = framed(BINARY, data, [])
     assert len(whole) == len(data) + 2
     messages, controls = decoder(2000).feed(whole)
-    cut, others = fed(decoder(2000), whole, [min(cut, len(whole)) for cut in cuts])
+    cut, others = fed(decoder(2000), pieces_of(whole, [min(cut, len(whole)) for cut in cuts]))
     assert cut == messages
     codes = [control.code for control in controls if isinstance(control, ProtocolException)]
     assert codes == [control.code for control in others if isinstance(control, ProtocolException)]
@@ -342,12 +328,23 @@ def test_the_examples_of_rfc_7692_section_7_2_3() -> None:
 @pytest.mark.parametrize("takeover", [False, True])
 def test_behind_a_final_block_the_message_goes_on_or_ends(takeover) -> None:
     one, two = compressed(b"one, ", end=zlib.Z_FINISH), compressed(b"two", end=zlib.Z_FINISH)
-    for data in (one + two, one + two + EMPTY_BLOCK, one + EMPTY_BLOCK + b"\x00\x00\xff\xff" + compressed(b"two")):
+    for data in (one + two, one + two + EMPTY_BLOCK, one + EMPTY_BLOCK + TAIL + compressed(b"two")):
         other = decoder(takeover=takeover)
         for cut in range(len(data)):
             assert other.feed(framed(TEXT, data, [cut]))[0] == ["one, two"]
             assert other.feed(framed(TEXT, data, []))[0] == ["one, two"]
         assert other.feed(framed(BINARY, compressed(b"after"), [])) == ([b"after"], [])
+
+
+def test_many_final_blocks_take_time_in_proportion_to_their_number() -> None:
+    def seconds(count: int) -> float:
+        data = compressed(b"", end=zlib.Z_FINISH) * count
+        start = time.process_time()
+        assert Inflater().inflate(data, LIMIT) == b""
+        return time.process_time() - start
+
+    few = min(seconds(1 << 15) for _ in range(3))
+    assert seconds(1 << 19) < 48 * few  # 16 times as many; with their square, it would be over 100 times as long
 
 
 def test_an_empty_message_may_be_an_empty_block_or_nothing() -> None:
@@ -473,9 +470,74 @@ def test_a_message_that_would_be_huge_never_takes_the_memory(cuts: list[int]) ->
 
 
 def test_compressed_data_may_be_larger_than_max_size_where_the_message_is_not() -> None:
-    data = EMPTY_BLOCK + b"\x00\x00\xff\xff"
+    data = EMPTY_BLOCK + TAIL
     whole = data * 100 + compressed(b"small")
     assert decoder(10).feed(framed(TEXT, whole, [])) == (["small"], [])
+
+
+COMPRESSED_LIMIT = 16 * 1000 + (1 << 16)  # where max_size is 1000
+
+
+@pytest.mark.parametrize("cuts", [[], [5], [0, 1, 70_000]])
+def test_a_compressed_form_of_its_largest_size_passes_each_message_counted_by_itself(cuts: list[int]) -> None:
+    blocks, rest = divmod(COMPRESSED_LIMIT - len(EMPTY_BLOCK), len(EMPTY_BLOCK + TAIL))
+    assert rest == 0
+    data = (EMPTY_BLOCK + TAIL) * blocks + EMPTY_BLOCK
+    assert decoder(1000).feed(framed(BINARY, data, cuts) * 3)[0] == [b""] * 3
+
+
+@pytest.mark.parametrize("size", [COMPRESSED_LIMIT + 1, 1 << 32, (1 << 63) - 1])
+@pytest.mark.parametrize("before", [0, 5, 10_000])
+def test_a_larger_compressed_form_is_1009_when_a_header_announces_it_though_it_holds_nothing(
+    size: int, before: int
+) -> None:
+    other = decoder(1000)
+    if before:
+        nothing = (EMPTY_BLOCK + TAIL) * (before // 5)
+        start = encode_frame(BINARY, nothing, final=False, compressed=True, masked=False)
+        assert other.feed(start) == ([], [])
+    header = bytes((CONTINUATION if before else 0xC2, 0x7F)) + (size - before).to_bytes(8, "big")
+    assert other.feed(header[:-1]) == ([], [])
+    error = failure(other.feed(header[-1:])[1])
+    assert error.code == 1009
+    assert f"{size} bytes or more in its compressed form" in str(error)
+    assert f"max_size=1000 it may have {COMPRESSED_LIMIT}" in str(error)
+
+
+FLUSHES = (zlib.Z_SYNC_FLUSH, zlib.Z_FULL_FLUSH, zlib.Z_FINISH)
+STRATEGIES = (zlib.Z_DEFAULT_STRATEGY, zlib.Z_HUFFMAN_ONLY, zlib.Z_FIXED)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    level=st.integers(0, 9),
+    strategy=st.sampled_from(STRATEGIES),
+    flush=st.sampled_from(FLUSHES),
+    step=st.sampled_from((1, 1, 2, 10, 1000)),
+    size=st.integers(1, 20_000),
+    fragmented=st.booleans(),
+)
+@example(level=0, strategy=zlib.Z_DEFAULT_STRATEGY, flush=zlib.Z_SYNC_FLUSH, step=1, size=20_000, fragmented=True)
+def test_a_message_of_max_size_passes_however_often_its_sender_flushes(
+    *, level: int, strategy: int, flush: int, step: int, size: int, fragmented
+) -> None:
+    content = hashlib.shake_128().digest(size)  # which can't be made smaller
+    data = bytearray()
+    cuts: list[int] = []
+    stream = zlib.compressobj(level, wbits=-15, strategy=strategy)
+    for start in range(0, size, step):
+        data += stream.compress(content[start : start + step]) + stream.flush(flush)
+        cuts.append(len(data))
+        if flush == zlib.Z_FINISH:
+            stream = zlib.compressobj(level, wbits=-15, strategy=strategy)
+    if flush != zlib.Z_FINISH:
+        del data[-4:]
+    frames = framed(BINARY, bytes(data), cuts[:-1] if fragmented else [])
+    assert decoder(size).feed(frames)[0] == [content]
+
+
+def test_without_a_limit_that_matters_messages_are_decompressed_too() -> None:
+    assert decoder(sys.maxsize).feed(framed(TEXT, compressed(b"text"), [])) == (["text"], [])
 
 
 def test_what_follows_a_message_that_was_too_large_does_not_count() -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import array
 import ctypes
 import os
-from collections.abc import Iterable
 
 import pytest
+from decoding import fed, told
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -20,13 +20,12 @@ from rxsocket.encoding import (
     encode_ping,
     encode_pong,
 )
-from rxsocket.errors import CloseException, ProtocolException
+from rxsocket.errors import CloseException
 from rxsocket.frames import (
     BINARY,
     CONTINUATION,
     TEXT,
     Close,
-    Control,
     Decoder,
     Message,
     Ping,
@@ -36,24 +35,6 @@ from rxsocket.frames import (
 LIMIT = 1 << 24
 
 many = settings(max_examples=200, deadline=None)
-
-
-def fed(decoder: Decoder, pieces: Iterable[bytes]) -> tuple[list[Message], list[Control]]:
-    messages: list[Message] = []
-    controls: list[Control] = []
-    for piece in pieces:
-        some, others = decoder.feed(piece)
-        messages += some
-        controls += others
-    return messages, controls
-
-
-def told(controls: Iterable[Control]) -> list[tuple[type, object]]:
-    """Controls as what can be compared: a Ping equals a Pong as a tuple, and exceptions never equal."""
-    return [
-        (type(control), control.code if isinstance(control, ProtocolException) else tuple(control))
-        for control in controls
-    ]
 
 
 @many

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Iterable
-from itertools import pairwise
 from typing import NamedTuple
 
 import pytest
+from decoding import failure, fed, pieces_of, told
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
@@ -41,36 +41,6 @@ many = settings(max_examples=200, deadline=None)
 def frame(first: int, payload: bytes = b"", *, length: bytes | None = None) -> bytes:
     """Spell an unmasked frame out, whether or not it is a legal one; ``length`` is all between first and payload."""
     return bytes((first,)) + (bytes((len(payload),)) if length is None else length) + payload
-
-
-def fed(decoder: Decoder, pieces: Iterable[bytes]) -> tuple[list[Message], list[Control]]:
-    messages: list[Message] = []
-    controls: list[Control] = []
-    for piece in pieces:
-        some, others = decoder.feed(piece)
-        messages += some
-        controls += others
-    return messages, controls
-
-
-def told(controls: Iterable[Control]) -> list[tuple[type, object]]:
-    """Controls as what can be compared: a Ping equals a Pong as a tuple, and exceptions never equal."""
-    return [
-        (type(control), control.code if isinstance(control, ProtocolException) else tuple(control))
-        for control in controls
-    ]
-
-
-def failure(decoder: Decoder, data: bytes) -> ProtocolException:
-    _, controls = decoder.feed(data)
-    assert controls, "nothing was found to be wrong"
-    assert isinstance(controls[-1], ProtocolException)
-    return controls[-1]
-
-
-def pieces_of(data: bytes, cuts: Iterable[int]) -> list[bytes]:
-    places = [0, *sorted(cuts), len(data)]
-    return [data[start:stop] for start, stop in pairwise(places)]
 
 
 # --- conversations: what two sides may say to each other, in frames
@@ -350,10 +320,10 @@ def test_a_broken_rule_is_told_with_its_code_after_the_messages_before_it(stream
 
 def test_a_servers_decoder_wants_every_frame_masked() -> None:
     for unmasked in (frame(0x81, b"a"), frame(0x89), frame(0x88, b"\x03\xe8"), frame(0x82, length=b"\x7e")):
-        assert failure(Decoder(LIMIT, masked=True), unmasked).code == 1002
+        assert failure(Decoder(LIMIT, masked=True).feed(unmasked)[1]).code == 1002
     decoder = Decoder(LIMIT, masked=True)
     decoder.feed(encode_frame(TEXT, b"a", final=False))
-    assert failure(decoder, frame(0x80, b"b")).code == 1002
+    assert failure(decoder.feed(frame(0x80, b"b"))[1]).code == 1002
 
 
 VALID_CODES = (1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999)
@@ -362,8 +332,8 @@ INVALID_CODES = (0, 1, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000
 
 @pytest.mark.parametrize("code", INVALID_CODES)
 def test_a_close_code_that_may_not_be_sent_is_refused_both_ways(code: int) -> None:
-    assert failure(Decoder(LIMIT), frame(0x88, code.to_bytes(2, "big"))).code == 1002
-    assert failure(Decoder(LIMIT), frame(0x88, code.to_bytes(2, "big") + b"reason")).code == 1002
+    assert failure(Decoder(LIMIT).feed(frame(0x88, code.to_bytes(2, "big")))[1]).code == 1002
+    assert failure(Decoder(LIMIT).feed(frame(0x88, code.to_bytes(2, "big") + b"reason"))[1]).code == 1002
     with pytest.raises(CloseException, match=str(code)):
         encode_close(Close(code, "reason"))
 
@@ -413,9 +383,9 @@ def test_a_text_fails_at_the_byte_that_makes_it_none_of_utf8(bad: bytes, index: 
     fails_at = len(stream) - 100 - len(bad) + index
     decoder = Decoder(LIMIT, masked=masked)
     assert fed(decoder, [stream[i : i + 1] for i in range(fails_at)]) == ([], [])
-    assert failure(decoder, stream[fails_at : fails_at + 1]).code == 1007
+    assert failure(decoder.feed(stream[fails_at : fails_at + 1])[1]).code == 1007
     # In one piece, with all before it, and with the rest of the frame still to come.
-    assert failure(Decoder(LIMIT, masked=masked), stream[: fails_at + 1]).code == 1007
+    assert failure(Decoder(LIMIT, masked=masked).feed(stream[: fails_at + 1])[1]).code == 1007
 
 
 @pytest.mark.parametrize(("bad", "index"), NOT_UTF8.items(), ids=[bad.hex() for bad in NOT_UTF8])
@@ -425,7 +395,7 @@ def test_a_fragmented_text_fails_at_that_byte_too_before_it_is_finished(bad: byt
     for byte in bad[:index]:
         assert decoder.feed(frame(0x00, bytes((byte,)))) == ([], [])
         assert told(decoder.feed(frame(0x89))[1]) == [(Ping, (b"",))]
-    assert failure(decoder, frame(0x00, bad[index : index + 1])).code == 1007
+    assert failure(decoder.feed(frame(0x00, bad[index : index + 1]))[1]).code == 1007
 
 
 def test_every_pair_of_bytes_fails_exactly_where_no_utf8_can_begin_with_it() -> None:
@@ -457,7 +427,7 @@ def test_a_message_over_max_size_fails_when_its_header_announces_it(first: int, 
     header = stream[: -limit - 1]
     decoder = Decoder(limit, masked=masked)
     assert decoder.feed(header[:-1]) == ([], [])
-    assert failure(decoder, header[-1:]).code == 1009
+    assert failure(decoder.feed(header[-1:])[1]).code == 1009
     messages, controls = Decoder(limit, masked=masked).feed(stream)
     assert (messages, told(controls)) == ([], [(ProtocolException, 1009)])
 
@@ -483,10 +453,10 @@ def test_messages_of_exactly_max_size_pass_each_counted_by_itself(limit: int, ma
 def test_the_size_is_counted_over_fragments_and_announced_by_each() -> None:
     decoder = Decoder(10)
     assert decoder.feed(frame(0x02, bytes(6)) + frame(0x00, bytes(4)) + frame(0x00)) == ([], [])
-    assert failure(decoder, frame(0x80, length=b"\x01")).code == 1009
+    assert failure(decoder.feed(frame(0x80, length=b"\x01"))[1]).code == 1009
     decoder = Decoder(10)
     assert decoder.feed(frame(0x02, bytes(6))) == ([], [])
-    assert failure(decoder, frame(0x00, length=b"\x05")).code == 1009
+    assert failure(decoder.feed(frame(0x00, length=b"\x05"))[1]).code == 1009
 
 
 @pytest.mark.parametrize("inflater", [None, Inflater()])
@@ -496,17 +466,17 @@ def test_the_frames_of_a_message_are_counted_each_message_by_itself(inflater: In
     whole = frame(0x81, b"whole")
     assert decoder.feed((three + whole + whole + whole) * 2)[0] == ["ab", "whole", "whole", "whole"] * 2
     assert decoder.feed(frame(0x02) + frame(0x00) + frame(0x00)) == ([], [])
-    error = failure(decoder, frame(0x80))
+    error = failure(decoder.feed(frame(0x80))[1])
     assert error.code == 1009
     assert "max_fragments=3" in str(error)
     decoder = Decoder(LIMIT, max_fragments=1)
     assert decoder.feed(whole + frame(0x02)) == (["whole"], [])
-    assert failure(decoder, frame(0x00)).code == 1009
+    assert failure(decoder.feed(frame(0x00))[1]).code == 1009
 
 
 def test_max_size_counts_the_bytes_of_a_text() -> None:
     assert Decoder(6).feed(frame(0x81, b"\xe2\x82\xac" * 2)) == (["\u20ac" * 2], [])
-    assert failure(Decoder(5), frame(0x81, b"\xe2\x82\xac" * 2)).code == 1009
+    assert failure(Decoder(5).feed(frame(0x81, b"\xe2\x82\xac" * 2))[1]).code == 1009
 
 
 def test_the_position_of_each_control_frame_among_the_messages_is_known() -> None:
@@ -554,10 +524,10 @@ def test_tiny_fragments_take_little_more_memory_than_what_is_in_them(opcode: int
 
 
 def test_half_a_status_code_is_told_as_that() -> None:
-    assert "half a status code" in str(failure(Decoder(LIMIT), frame(0x88, b"\x03")))
+    assert "half a status code" in str(failure(Decoder(LIMIT).feed(frame(0x88, b"\x03"))[1]))
 
 
 def test_a_text_that_is_not_utf8_names_its_cause() -> None:
-    found = failure(Decoder(LIMIT), frame(0x81, b"\xff"))
+    found = failure(Decoder(LIMIT).feed(frame(0x81, b"\xff"))[1])
     assert isinstance(found.__cause__, UnicodeDecodeError)
     assert "UTF-8" in str(found)

@@ -558,6 +558,19 @@ def test_messages_are_compressed_both_ways_once_that_is_agreed_on():
         assert session.messages.body.pipe(ops.first()).run() == text
 
 
+def test_a_compressed_message_that_never_ends_and_holds_nothing_fails_with_1009():
+    def script(peer: Peer) -> None:
+        peer.accept("Sec-WebSocket-Extensions: permessage-deflate")
+        peer.sock.sendall(b"\xc2\x7f" + ((1 << 63) - 1).to_bytes(8, "big"))
+        while True:  # until the client hangs up
+            peer.sock.sendall(b"\x00\x00\x00\xff\xff" * 1000)
+
+    with Server(script) as server:
+        event = end(websocket(server.url, compression=True))
+    assert (event.code, event.initiator) == (1009, "client")
+    assert "compressed form" in event.reason
+
+
 def test_an_extension_in_two_headers_is_refused():
     fields = ("Sec-WebSocket-Extensions: permessage-deflate",) * 2
     with Server(accepting(*fields)) as server:

@@ -38,7 +38,10 @@ GOOD = {"OK", "INFORMATIONAL"}
 NOT_RUN = "NOT RUN"
 
 EVERYDAY = ("1", "2", "3", "4", "5", "6", "7", "9", "10")
-"""All but compression, which takes many minutes."""
+"""All but compression, which takes many minutes and is only probed."""
+
+PROBES = ("12.1.1", "12.1.18", "12.2.1", "12.3.1", "12.4.1", "12.5.1", "13.1.11", "13.3.1", "13.7.1")
+"""Of compression: each kind of content, large messages in fragments, and three of the seven sets of parameters."""
 
 
 class Result(NamedTuple):
