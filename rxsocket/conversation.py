@@ -14,7 +14,7 @@ from reactivex import Observable
 from .channel import Answer, Channel
 from .encoding import encode_close, encode_ping, encode_pong
 from .errors import ConnectionException, ProtocolException, RxSocketException, SendException, SubscriberException
-from .frames import MAX_REASON, NO_STATUS_RECEIVED, Close, Payload, Ping
+from .frames import CONTROL, MAX_REASON, NO_STATUS_RECEIVED, Close, Payload, Ping
 from .lifecycle import Lifecycle
 from .messages import Messages
 from .options import Options
@@ -63,6 +63,7 @@ class Conversation(Lifecycle):
         self._waits_for_room = 0  # under _lock: how many threads do
         self._turns = 0  # how often the session's thread came around; written by it alone
         self._waiting = True  # whether it waits, and so is held up by nobody; written by it alone
+        self._watching = False  # whether it writes in a moment what waits then, in a flood; written by it alone
         self._reports = SerialQueue()
         try:
             self._waiter = Waiter()
@@ -154,12 +155,14 @@ class Conversation(Lifecycle):
         if threading.get_ident() == self._ident:
             outgoing.answer(opcode, payload)  # what a batch of messages produces is written at its end
             return
-        if outgoing.send(opcode, payload):
-            return  # who was woken when the socket took no more will write it together with what waits already
+        outgoing.send(opcode, payload)
+        # Asked when it has joined, since the session's thread says that it watches no more, and then writes what waits.
+        if outgoing.is_little and not opcode & CONTROL and (outgoing.is_blocked or self._watching):
+            return
         try:
-            outgoing.write()
+            self._write(outgoing)
         finally:  # also if Ctrl-C comes: what has joined goes out
-            if outgoing:
+            if outgoing or (self._waiting and not self._watching and outgoing.is_flooded):
                 self._waiter.wake()
         if outgoing.error is not None:
             self._refuse(str(outgoing.error))

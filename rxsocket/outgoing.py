@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from .connection import Connection
 from .deflate import Deflater
 from .encoding import encode_content, encode_contents, encode_frame
@@ -12,6 +14,9 @@ __all__ = ["Outgoing"]
 
 HIGH_WATER = 1 << 20  # bytes that wait, above which who can wait should
 JOINED = 1 << 16  # bytes of small frames that are given to the socket as one piece
+PACE = 25e-6  # seconds a message, a few calls of the socket's worth: who sends faster gets ahead of it
+FLOOD = 64 * PACE  # seconds ahead beyond which it is a flood: never before 64 messages, however fast they come
+PAUSE = 1e-3  # seconds for which a flood may pause, since the processor has other things to do, too
 
 
 class Outgoing:
@@ -25,6 +30,10 @@ class Outgoing:
     it. So a large one holds the lock up for as long as it takes to compress it, which is 20 ms/MiB of JSON; other
     sessions, and the subscribers of this one, go on meanwhile.
 
+    A call of the socket costs several times what all the rest of a small message does. So in a flood messages may wait
+    for each other, for a moment; but only when it has lasted, so that single messages and bursts go out at once. It is
+    for who sends to see to it that somebody writes what waits.
+
     The main thread may be interrupted between any two steps, by a Ctrl-C or by a signal's handler that sends, too: a
     frame goes out once, and whole, all the same.
 
@@ -33,6 +42,7 @@ class Outgoing:
         limit: How many bytes may wait at the most, for those who can't wait for room.
 
     Attributes:
+        is_blocked: Whether the socket has not taken all at the last :meth:`write`.
         error: Why nothing can be written any more, once that is so.
     """
 
@@ -40,15 +50,18 @@ class Outgoing:
         self._connection = connection
         self._limit = limit
         self._high = min(HIGH_WATER, limit)
+        self._little = min(JOINED, limit // 16)  # what may wait leaves nearly all of the limit to others
         self._frames: list[Frame] = []
         self._size = 0  # of the frames
         self._offset = 0  # how much of the first is gone
         self._taken: list[int] = []  # how much more is gone, and was not taken off yet
         self._answers: list[tuple[int, bytes]] = []
         self._answers_size = 0
+        self._paced = 0.0  # when what was sent would be out, went it at the PACE
         self._forgotten = 0
         self._writing = False  # whether a call of write is interrupted by this one
         self._deflating = False  # whether a call of _deflate is
+        self.is_blocked = False
         self.error: ConnectionException | None = None
 
     def __len__(self) -> int:
@@ -61,6 +74,16 @@ class Outgoing:
     def unsent(self) -> int:
         """How many bytes wait, or had to be forgotten when nothing could be written any more."""
         return len(self) or self._forgotten
+
+    @property
+    def is_flooded(self) -> bool:
+        """Whether so many messages were sent just now, one by one, that they had better wait for each other."""
+        return self._paced - time.perf_counter() > FLOOD
+
+    @property
+    def is_little(self) -> bool:
+        """Whether so little waits that it may wait for more, to be written together."""
+        return self._size < self._little
 
     @property
     def has_room(self) -> bool:
@@ -83,20 +106,16 @@ class Outgoing:
         self._frames += [frame]
         self._size += size
 
-    def send(self, opcode: int, payload: Payload) -> bool:
-        """Let a message, or a ping, join: by :meth:`release` what answers before it, too.
-
-        Returns:
-            Whether it need not be written now, since the socket has not taken what waited before, and that is little.
-        """
-        waited = bool(self._frames) and self._size < JOINED
+    def send(self, opcode: int, payload: Payload) -> None:
+        """Let a message, or a ping, join: by :meth:`release` what answers before it, too."""
+        now = time.perf_counter()
+        self._paced = min(max(self._paced, now) + PACE, now + FLOOD + PAUSE)
         if self._answers:
             self.release()
         if self._connection.deflater is None:
             self.append(encode_frame(opcode, payload))
         else:
             self._deflate(self._connection.deflater, opcode, payload)
-        return waited
 
     def answer(self, opcode: int, payload: Payload) -> None:
         """Let a message, or a ping, join at the next :meth:`release`."""
@@ -107,15 +126,15 @@ class Outgoing:
     def release(self) -> None:
         """Let the answers join."""
         deflater = self._connection.deflater
-        while self._answers:
+        while answers := self._answers:
             if deflater is None:
-                count = len(self._answers)
-                frames = encode_contents(self._answers)
+                frames = encode_contents(answers)
                 size = sum(map(len, frames))
                 # No step from here on calls anything, so there is no moment in between in which Ctrl-C could come.
-                self._frames += frames
-                self._size += size
-                del self._answers[:count]
+                if self._answers is answers:  # no signal's handler has released them meanwhile
+                    self._frames += frames
+                    self._size += size
+                    self._answers = []
             else:
                 answer = self._answers[0]
                 del self._answers[0]
@@ -133,8 +152,10 @@ class Outgoing:
             while self._frames:
                 self._connection.send(self._piece(), self._taken)
                 if not self._taken:
+                    self.is_blocked = True
                     return
                 self._take_off()
+            self.is_blocked = False
         except ConnectionException as error:
             # What the peer sent before may still be there to be read, so the reader finds the end by itself.
             self.error = error
@@ -147,8 +168,9 @@ class Outgoing:
         """Forget what waits."""
         self._frames.clear()
         self._taken.clear()
-        self._answers.clear()
+        self._answers = []
         self._offset = self._size = self._answers_size = 0
+        self.is_blocked = False
 
     def _encoded(self, opcode: int, payload: Payload, deflater: Deflater | None) -> Frame:
         return encode_frame(opcode, payload) if opcode & CONTROL else encode_content(opcode, payload, deflater=deflater)

@@ -19,12 +19,14 @@ from .frames import ABNORMAL_CLOSURE, GOING_AWAY, NO_STATUS_RECEIVED, NORMAL_CLO
 from .keeper import KEEPER
 from .opening import Opening
 from .options import Options
+from .outgoing import Outgoing
 from .states import Closed, CloseEvent, Closing, Connecting, Initiator, Open, OpenEvent
 from .urls import show
 
 __all__ = ["Runner"]
 
 LATE_SECONDS = 0.1  # to read what came in time, when a subscriber has held the session's thread up beyond a deadline
+WATCH_SECONDS = 1e-3  # for which messages of a flood may wait for each other
 UNREMARKABLE = {NORMAL_CLOSURE, GOING_AWAY, NO_STATUS_RECEIVED}  # codes that a server closes with in good order
 
 
@@ -268,11 +270,23 @@ class Runner(Conversation):
             timeout = self._ask(channel, now, reading=reading)
         if channel.deadline is not None:
             timeout = max(0.0, channel.deadline - now)
+        outgoing = channel.outgoing
+        if outgoing.is_flooded:
+            self._watching = True
+            timeout = WATCH_SECONDS if timeout is None else min(timeout, WATCH_SECONDS)
         self._waiting = True
-        self._waiter.wait(
-            channel.connection.descriptor, reading=reading, writing=bool(channel.outgoing), timeout=timeout
-        )
+        self._waiter.wait(channel.connection.descriptor, reading=reading, writing=outgoing.is_blocked, timeout=timeout)
+        if self._watching:
+            # Once before, since who sends leaves the lock alone only as long as this thread watches.
+            self._write_waiting(outgoing)
+            self._watching = False
+            self._write_waiting(outgoing)
         self._waiting = False
+
+    def _write_waiting(self, outgoing: Outgoing) -> None:
+        if outgoing:
+            with self._lock:
+                self._write(outgoing)
 
     def _ask(self, channel: Channel, now: float, *, reading: bool) -> float | None:
         """Ping a peer of which nothing was heard, or find it lost; return the seconds until it is time for the next."""

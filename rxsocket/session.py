@@ -99,7 +99,9 @@ class Session(Runner):
         thread of any session, so in a subscriber.
         That it returns says that the message is on its way, not that it has arrived. What a subscriber sends goes to
         the network when all that came with its message is delivered; or with what another thread sends; or, if that
-        takes seconds, meanwhile.
+        takes seconds, meanwhile. What another thread sends goes there at once; but of a hundred and more without a
+        pause, small ones wait for each other: for a millisecond, or until the interpreter lets the session's thread run
+        (``sys.getswitchinterval()``).
 
         Args:
             message: What to send.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -15,15 +17,18 @@ from peers import Peer as TlsPeer
 from peers import Server, switching
 from servers import DEADLINE, Seen, Wire, within
 
+import rxsocket.outgoing
 import rxsocket.runner
 from rxsocket.backoff import Backoff
 from rxsocket.encoding import encode_message, encode_ping, encode_pong
 from rxsocket.errors import SendException
 from rxsocket.frames import Close, Message, Ping, Pong
 from rxsocket.keeper import Keeper
+from rxsocket.outgoing import Outgoing
 from rxsocket.session import Session
 from rxsocket.socket import websocket
 from rxsocket.states import Closed, Closing
+from rxsocket.waiting import Waiter
 
 PERIOD = 0.01
 
@@ -317,6 +322,133 @@ def test_a_peer_is_pinged_while_so_much_is_read_ahead_that_no_more_is_read(play)
     session.close()
 
 
+# --- floods
+
+
+@pytest.fixture
+def flooded(monkeypatch) -> None:
+    """Lets every message count as one amid a flood without an end; no keeper helps out."""
+    monkeypatch.setattr(rxsocket.outgoing, "PACE", 1.0)
+    monkeypatch.setattr(rxsocket.outgoing, "PAUSE", DEADLINE)
+    monkeypatch.setattr(rxsocket.runner, "KEEPER", Keeper(10 * DEADLINE))
+
+
+def test_a_flood_arrives_in_order_and_without_another_message(play, connect):
+    arrived: list[object] = []
+    done = threading.Event()
+
+    def script(wire: Wire) -> None:
+        while len(arrived) < 5000:
+            arrived.append(wire.next())
+        done.set()
+        wire.answer_close()
+
+    session = connect(play(script))
+    Seen(session.opens).wait()
+    for number in range(5000):
+        session.send(str(number))
+    assert done.wait(DEADLINE)
+    assert arrived == [str(number) for number in range(5000)]
+
+
+def test_a_flood_takes_few_calls_of_the_socket(play, connect, monkeypatch):
+    def count(outgoing: Outgoing) -> None:
+        writes.append(1)
+        write(outgoing)
+
+    writes: list[int] = []
+    write = Outgoing.write
+    monkeypatch.setattr(Outgoing, "write", count)
+    session = connect(play(Wire.answer_close))
+    Seen(session.opens).wait()
+    for number in range(20_000):
+        session.send(str(number))
+    assert len(writes) < 10_000
+
+
+def test_a_single_message_is_written_by_who_sends_it(play, connect, monkeypatch):
+    arrived = threading.Event()
+
+    def script(wire: Wire) -> None:
+        assert wire.next() == "one"
+        arrived.set()
+        wire.answer_close()
+
+    session = connect(play(script))
+    Seen(session.opens).wait()
+    with monkeypatch.context() as patch:
+        patch.setattr(Waiter, "wake", lambda _: None)
+        session.send("one")
+        assert arrived.wait(DEADLINE)
+
+
+@pytest.mark.usefixtures("flooded")
+def test_a_close_right_after_a_flood_sends_all_of_it_first(play):
+    for _ in range(20):
+        frames: list[object] = []
+
+        def script(wire: Wire, frames: list[object] = frames) -> None:
+            while not isinstance(frame := wire.next(), Close):
+                frames.append(frame)
+            wire.close(frame)
+
+        with websocket(play(script)).connect() as session:
+            Seen(session.opens).wait()
+            for number in range(500):
+                session.send(str(number))
+        assert frames == [str(number) for number in range(500)]
+
+
+@pytest.mark.usefixtures("flooded")
+def test_no_message_of_a_flood_waits_while_a_subscriber_holds_the_sessions_thread_up(play):
+    arrived = threading.Event()
+
+    def script(wire: Wire) -> None:
+        wire.send("hold up")
+        assert [wire.next(), wire.next()] == ["one", "two"]
+        arrived.set()
+        wire.answer_close()
+
+    session = websocket(play(script)).prepare()
+    with held_up(session):
+        session.send("one")
+        session.send("two")
+        assert arrived.wait(DEADLINE)
+    session.close()
+
+
+@pytest.mark.usefixtures("flooded")
+def test_what_waits_goes_out_before_a_subscriber_holds_the_sessions_thread_up(play, connect, monkeypatch):
+    sent, arrived, go_on = (threading.Event() for _ in range(3))
+
+    def script(wire: Wire) -> None:
+        assert wire.next() == "one"
+        assert sent.wait(DEADLINE)
+        wire.send("hold up")
+        assert wire.next() == "two"
+        arrived.set()
+        wire.answer_close()
+
+    def write_waiting(outgoing: Outgoing) -> None:
+        write(outgoing)
+        # Another message comes just when this thread has looked for what waits, and has to deliver next.
+        with contextlib.suppress(BlockingIOError):
+            if session._channel.connection._sock.recv(1, socket.MSG_PEEK) and not later.ident:
+                later.start()
+                later.join()
+
+    session = connect(play(script))
+    write = session._write_waiting
+    monkeypatch.setattr(session, "_write_waiting", write_waiting)
+    later = threading.Thread(target=session.send, args=("two",))
+    session.messages.subscribe(lambda _: go_on.wait(DEADLINE))
+    Seen(session.opens).wait()
+    session.send("one")
+    sent.set()
+    assert arrived.wait(DEADLINE)
+    go_on.set()
+
+
 # --- handlers of signals, which come between any two steps of the main thread
 
 
@@ -329,7 +461,9 @@ def handling(handler) -> Iterator[None]:
         signal.signal(signal.SIGUSR1, before)
 
 
-def test_a_handler_may_send_while_the_main_thread_sends(server, connect):
+@pytest.mark.parametrize("pace", [rxsocket.outgoing.PACE, 1.0], ids=["as it comes", "a flood"])
+def test_a_handler_may_send_while_the_main_thread_sends(server, connect, monkeypatch, pace):
+    monkeypatch.setattr(rxsocket.outgoing, "PACE", pace)
     assert threading.current_thread() is threading.main_thread()
     session = connect(server.url)
     bodies = Seen(session.messages.body)

@@ -6,10 +6,11 @@ from contextlib import ExitStack
 
 import pytest
 
+import rxsocket.outgoing
 from rxsocket.connection import Connection
 from rxsocket.deflate import Deflate, Inflater
-from rxsocket.frames import BINARY, TEXT, Decoder, Message
-from rxsocket.outgoing import HIGH_WATER, Outgoing
+from rxsocket.frames import BINARY, TEXT, Decoder, Frame, Message
+from rxsocket.outgoing import HIGH_WATER, JOINED, Outgoing
 
 Start = Callable[..., tuple[Outgoing, socket.socket]]
 
@@ -227,3 +228,110 @@ def test_after_an_error_nothing_joins_and_what_was_lost_stays_counted(start):
     outgoing.append(b"a pong")
     outgoing.write()
     assert (len(outgoing), outgoing.unsent) == (0, 5000)
+
+
+def test_a_handler_that_sends_while_answers_are_released_doubles_and_loses_none(start, monkeypatch):
+    outgoing, peer = start(1 << 30)
+    for number in range(10):
+        outgoing.answer(BINARY, bytes([number]))
+    encode = rxsocket.outgoing.encode_contents
+
+    def interrupted(contents: list[tuple[int, bytes]]) -> list[Frame]:
+        monkeypatch.setattr(rxsocket.outgoing, "encode_contents", encode)
+        frames = encode(contents)
+        outgoing.send(BINARY, b"of the handler")
+        return frames
+
+    monkeypatch.setattr(rxsocket.outgoing, "encode_contents", interrupted)
+    outgoing.release()
+    outgoing.write()
+    assert messages_of(received(peer)) == [*(bytes([number]) for number in range(10)), b"of the handler"]
+    assert len(outgoing) == 0
+
+
+def test_an_interrupt_while_answers_are_released_leaves_them_there(start, monkeypatch):
+    outgoing, peer = start(1 << 30)
+    outgoing.answer(BINARY, b"1")
+
+    def interrupted(contents: list[tuple[int, bytes]]) -> list[Frame]:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rxsocket.outgoing, "encode_contents", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            outgoing.release()
+    outgoing.release()
+    outgoing.write()
+    assert messages_of(received(peer)) == [b"1"]
+
+
+def test_it_knows_whether_the_socket_takes_more(start):
+    outgoing, peer = start(1 << 30)
+    assert not outgoing.is_blocked
+    while not outgoing.is_blocked:
+        outgoing.send(BINARY, bytes(1 << 20))
+        outgoing.write()
+    while outgoing:
+        received(peer)
+        outgoing.write()
+    assert not outgoing.is_blocked
+
+
+# --- floods, at a virtual time
+
+
+class Clock:
+    """What the module has of the time."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def perf_counter(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(rxsocket.outgoing, "time", clock)
+    return clock
+
+
+def floods(outgoing: Outgoing, count: int) -> list[bool]:
+    """Send some messages at a stroke; return after each whether it belongs to a flood."""
+    found: list[bool] = []
+    for _ in range(count):
+        outgoing.send(BINARY, b"x")
+        found.append(outgoing.is_flooded)
+    return found
+
+
+@pytest.mark.usefixtures("clock")
+def test_it_is_a_flood_once_it_has_lasted(start):
+    outgoing, _ = start(1 << 30)
+    assert floods(outgoing, 100) == [False] * 64 + [True] * 36
+
+
+def test_what_is_sent_slower_is_no_flood(start, clock):
+    outgoing, _ = start(1 << 30)
+    for _ in range(1000):
+        clock.now += 30e-6
+        assert floods(outgoing, 1) == [False]
+
+
+def test_a_flood_is_over_after_a_pause(start, clock):
+    outgoing, _ = start(1 << 30)
+    floods(outgoing, 10_000)
+    clock.now += 0.9e-3
+    assert floods(outgoing, 2) == [True] * 2
+    clock.now += 1.1e-3
+    assert floods(outgoing, 2) == [False] * 2
+
+
+@pytest.mark.parametrize(("limit", "little"), [(1 << 30, JOINED), (1600, 100)])
+def test_little_may_wait_and_less_where_little_may_be_there(start, limit, little):
+    outgoing, _ = start(limit)
+    while len(outgoing) < little:
+        assert outgoing.is_little
+        outgoing.append(b"x" * (little // 10))
+    assert not outgoing.is_little
