@@ -8,7 +8,8 @@ import time
 from collections import deque
 from typing import NamedTuple, TypeAlias
 
-from .connection import Connection
+from .connection import READ_SIZE, Connection
+from .encoding import encode_ping
 from .errors import ConnectionException, ProtocolException
 from .frames import Close, Decoder, Message, Ping, Pong
 from .keepalive import Keepalive
@@ -16,6 +17,9 @@ from .options import Options
 from .outgoing import Outgoing
 
 __all__ = ["Answer", "Arrival", "Channel"]
+
+
+LOST_AFTER = 2  # times that the peer's system did not answer: a single one may be lost on the way
 
 
 class Answer(NamedTuple):
@@ -50,10 +54,11 @@ class Channel:
         self.sent: Close | None = None  # under the session's lock: the close frame in or past outgoing
         self.is_late = False  # whether that was put off once; the session's thread alone
         self.received: Close | None = None  # under the session's lock
+        self.lost: ConnectionException | None = None  # why it is to end when all is read; the session's thread alone
+        self._acknowledged = 0  # under the session's lock: bytes, when the last ping was sent, or looked after
         self.failure: ProtocolException | None = None  # under the session's lock
         self._max_ahead = options.max_held
         self._max_messages_ahead = options.max_held_messages
-        self.is_cut = False  # whether the last read may have ended before the end of what was there
         self._reading = threading.Lock()  # who has it reads; the session's own lock may be taken inside, not around it
         self._decoder = Decoder(  # under _reading
             options.max_size, max_fragments=options.max_fragments, inflater=connection.inflater
@@ -61,6 +66,7 @@ class Channel:
         self._arrivals: deque[Arrival] = deque()  # under _reading
         self._size_ahead = 0  # under _reading: of the messages in _arrivals that were read ahead
         self._messages_ahead = 0  # under _reading: how many these are
+        # Whether the last read may have ended before the end of what was there; the session's thread alone.
         self.is_cut = connection.may_have_more(connection.rest, len(connection.rest) + 1)
         self._feed(connection.rest)
 
@@ -68,6 +74,29 @@ class Channel:
         """Give a closing that many seconds from now at the most. Under the session's lock."""
         deadline = time.monotonic() + seconds
         self.deadline = deadline if self.deadline is None else min(self.deadline, deadline)
+
+    def ask(self, now: float) -> None:
+        """Let a ping join what goes out, since one is due. Under the session's lock."""
+        acknowledgements = self.connection.acknowledgements()
+        self._acknowledged = 0 if acknowledgements is None else acknowledgements.size
+        self.outgoing.append(encode_ping(self.keepalive.ask(now)))
+
+    def is_there(self, timeout: float, *, reading: bool) -> bool:
+        """Whether the peer's system shows that it is there, though no pong was read. Under the session's lock.
+
+        Args:
+            timeout: The seconds since the ping.
+            reading: Whether all was read that came.
+        """
+        acknowledgements = self.connection.acknowledgements()
+        if acknowledgements is None:
+            return not reading  # where nothing tells, its pong may be there
+        size, is_complete, silence, unanswered = acknowledgements
+        has_taken = size > self._acknowledged
+        self._acknowledged = size
+        if reading:  # the ping stands behind what is on its way, and the peer takes that
+            return has_taken and (bool(self.outgoing) or not is_complete)
+        return silence < timeout or unanswered < LOST_AFTER
 
     @property
     def has_more(self) -> bool:
@@ -107,7 +136,7 @@ class Channel:
         """
         with self._reading:
             with contextlib.suppress(ConnectionException):  # the session's thread will find the same
-                while self.reads_ahead and (data := self.connection.receive()):
+                while self.reads_ahead and (data := self.connection.receive(min(self._decoder.appetite, READ_SIZE))):
                     messages = self._feed(data)
                     self._size_ahead += sum(map(len, messages))
                     self._messages_ahead += len(messages)

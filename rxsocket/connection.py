@@ -5,17 +5,39 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
+import struct
 import threading
 from functools import cache
+from typing import NamedTuple
 
 from .deflate import Deflate
 from .errors import ConnectionException
 
-__all__ = ["Connection", "shut_down"]
+__all__ = ["Acknowledgements", "Connection", "shut_down"]
 
 READ_SIZE = 1 << 16
 KEEP_SIZE = 1 << 22
 WRITE_SIZE = 1 << 18
+
+
+# Of Linux's struct tcp_info: retransmits, probes; unacked; last_ack_recv; bytes_acked; notsent_bytes.
+_TCP_INFO = struct.Struct("=2xBB20xI28xI60xQ16xI")
+
+
+class Acknowledgements(NamedTuple):
+    """What the peer's system has acknowledged of what was sent.
+
+    Attributes:
+        size: How many bytes.
+        is_complete: Whether that is all that this side's system was given.
+        silence: For how many seconds it has acknowledged nothing.
+        unanswered: How often this side's system has sent something since, or asked for room, and got no answer.
+    """
+
+    size: int
+    is_complete: bool
+    silence: float
+    unanswered: int
 
 
 class Connection:
@@ -100,11 +122,21 @@ class Connection:
         except OSError as error:
             raise ConnectionException(f"the connection to {self.url} is lost: {error}") from error
 
-    def expect_acknowledgements(self, seconds: float) -> None:
-        """Be lost when the peer's system acknowledges nothing of what was sent for so long, where ours can tell."""
-        if hasattr(socket, "TCP_USER_TIMEOUT") and self._sock.family in {socket.AF_INET, socket.AF_INET6}:
-            with contextlib.suppress(OSError):  # it is lost already, as who reads will find
-                self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(seconds * 1000))
+    @property
+    def is_interruptible(self) -> bool:
+        """Whether a signal on the main thread can hide from it what it has sent: the standard library's TLS does so."""
+        return self._tls is not None
+
+    def acknowledgements(self) -> Acknowledgements | None:
+        """Return what the peer's system has acknowledged, where ours tells (Linux)."""
+        # Not by TCP_USER_TIMEOUT, which also ends a connection whose peer answers, and only does not read.
+        with contextlib.suppress(OSError, AttributeError, struct.error):
+            info = self._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
+            retransmits, probes, unacked, last_ack_recv, bytes_acked, notsent = _TCP_INFO.unpack(info)
+            return Acknowledgements(
+                bytes_acked, not unacked and not notsent, last_ack_recv / 1000, retransmits + probes
+            )
+        return None
 
     def abort(self) -> None:
         """Cut the connection, from any thread; who waits for it wakes."""

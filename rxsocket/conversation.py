@@ -12,18 +12,19 @@ from typing import NoReturn
 from reactivex import Observable
 
 from .channel import Answer, Channel
-from .encoding import encode_close, encode_ping, encode_pong
+from .encoding import encode_close, encode_pong
 from .errors import ConnectionException, ProtocolException, RxSocketException, SendException, SubscriberException
-from .frames import CONTROL, MAX_REASON, NO_STATUS_RECEIVED, Close, Payload, Ping
+from .frames import CONTROL, MAX_REASON, NO_STATUS_RECEIVED, PING, Close, Payload, Ping
+from .keeper import Kept
 from .lifecycle import Lifecycle
 from .messages import Messages
 from .options import Options
 from .outgoing import Outgoing
-from .states import Closed, Closing, Initiator, Open, State
+from .states import Closed, Closing, Connecting, Initiator, Open, State
 from .subjects import SerialQueue, Subject
 from .waiting import Waiter
 
-__all__ = ["Conversation", "logger"]
+__all__ = ["Conversation", "session_threads"]
 
 logger = logging.getLogger("rxsocket")
 
@@ -64,6 +65,8 @@ class Conversation(Lifecycle):
         self._turns = 0  # how often the session's thread came around; written by it alone
         self._waiting = True  # whether it waits, and so is held up by nobody; written by it alone
         self._watching = False  # whether it writes in a moment what waits then, in a flood; written by it alone
+        self._kept = Kept(self._turn, self._keep, url)
+        self._has_warned = False  # of a subscriber that holds the session up; the keeper's thread alone
         self._reports = SerialQueue()
         try:
             self._waiter = Waiter()
@@ -128,8 +131,11 @@ class Conversation(Lifecycle):
 
         def settled() -> bool:
             outgoing = self._outgoing
-            usable = outgoing is not None and outgoing.error is None and (outgoing.has_room or not waits_for_room)
-            return usable or self._refusal() is not None
+            if outgoing is not None and outgoing.error is None:
+                return outgoing.has_room or not waits_for_room
+            # Of two sessions' threads that send by each other, neither could make the connection that the other needs.
+            is_held_up = not waits_for_room and not isinstance(self._state, Connecting)
+            return is_held_up or self._refusal() is not None
 
         # The session's own thread is what a wait for the connection would hold up.
         seconds = self._options.send_timeout if wait and threading.get_ident() != self._ident else 0.0
@@ -142,10 +148,10 @@ class Conversation(Lifecycle):
         outgoing = self._outgoing
         if refusal is not None:
             self._refuse(refusal)
-        if outgoing is None or not in_time:
+        if outgoing is None or outgoing.error is not None or not in_time:
             usable = outgoing is not None and outgoing.error is None
-            problem = "the peer does not read" if usable else "there is no connection"
-            self._refuse(f"{problem} after send_timeout={seconds:g} s" if seconds else f"{problem} now")
+            problem = "the peer does not read" if usable else self._no_connection()
+            self._refuse(problem if in_time or not seconds else f"{problem} after send_timeout={seconds:g} s")
         if not waits_for_room and not outgoing.takes(size):
             self._refuse(f"over max_outgoing={self._options.max_outgoing} bytes would wait for the peer to read")
         return outgoing
@@ -165,7 +171,7 @@ class Conversation(Lifecycle):
             if outgoing or (self._waiting and not self._watching and outgoing.is_flooded):
                 self._waiter.wake()
         if outgoing.error is not None:
-            self._refuse(str(outgoing.error))
+            self._refuse(str(outgoing.error), "ping" if opcode == PING else "message")
 
     def _refusal(self) -> str | None:
         """Why no message can be sent any more, if none can. Under _lock."""
@@ -184,13 +190,25 @@ class Conversation(Lifecycle):
         """Whether another connection may follow the one that there is. Under _lock."""
         return not self._told_to_close and (self._at_once or self._options.reconnect is not None)
 
+    def _no_connection(self) -> str:
+        cause = self._state.cause if isinstance(self._state, Connecting) else None
+        return f"there is no connection to {self.url}" + (f" ({cause})" if cause is not None else "")
+
     def _refuse(self, refusal: str, what: str = "message") -> NoReturn:
-        event = self._state.event if isinstance(self._state, Closed) else None
-        cause = event.cause if event is not None else None if self._channel is None else self._channel.outgoing.error
+        match self._state:
+            case Closed(event):
+                cause = event.cause
+            case Connecting(cause=cause):
+                pass
+            case _:
+                cause = None if self._channel is None else self._channel.outgoing.error
         raise SendException(f"the {what} was not sent: {refusal}") from cause
 
     def _write(self, outgoing: Outgoing) -> None:
         """Give the socket what it takes of what is on its way out. Under _lock."""
+        if outgoing.is_interruptible and threading.current_thread() is threading.main_thread():
+            self._waiter.wake()  # a Ctrl-C amid that would hide what is gone, so the session's thread does it
+            return
         outgoing.write()
         if self._waits_for_room and outgoing.has_room:
             self._changed.notify_all()
@@ -242,15 +260,12 @@ class Conversation(Lifecycle):
             if self._is_open(channel):
                 self._enter_closing(channel, "client", close, encode_close(close))
             channel.limit_closing(LINGER_SECONDS)
-        self.report(failure)
+        self._deliver_error(failure)  # logged at the connection's end, with what follows
 
-    def _ask_if_due(self, channel: Channel, now: float, *, reading: bool) -> None:
+    def _ask_if_due(self, channel: Channel, now: float) -> None:
         """Ping a peer from which nothing comes. Under _lock."""
-        if not reading and channel.keepalive.is_lost(now):
-            # Its pong may be there, unread. What tells is whether its system acknowledges the ping (TCP_USER_TIMEOUT).
-            channel.keepalive.heard(now)
         if self._is_open(channel) and channel.keepalive.is_due(now):
-            channel.outgoing.append(encode_ping(channel.keepalive.ask(now)))
+            channel.ask(now)
             self._write(channel.outgoing)
 
     def _report_subscriber(self, stream: str, error: BaseException) -> None:
@@ -260,13 +275,19 @@ class Conversation(Lifecycle):
 
     # --- on the keeper's thread, while a subscriber holds the session's thread up
 
-    @property
-    def turn(self) -> int | None:
+    def _turn(self) -> int | None:
         """How often the session's thread came around; None while it waits, and so is held up by nobody."""
         return None if self._waiting else self._turns
 
-    def keep(self) -> None:
+    def _keep(self) -> None:
         """Read ahead, answer pings and a close frame, and write, as the session's thread would."""
+        if not self._has_warned:
+            self._has_warned = True
+            self._log(
+                logging.WARNING,
+                "a subscriber takes seconds, and nothing else is delivered meanwhile. Let it hand long work to another "
+                "thread (observe_on); run() of one of the session's own streams would wait for ever there",
+            )
         channel = self._channel
         if channel is None:
             return
@@ -278,7 +299,11 @@ class Conversation(Lifecycle):
         with self._lock:
             channel.outgoing.release()
             self._write(channel.outgoing)
-            self._ask_if_due(channel, time.monotonic(), reading=channel.reads_ahead)
+            now = time.monotonic()
+            if not channel.reads_ahead and channel.keepalive.is_lost(now):
+                channel.keepalive.heard(now)  # its pong may be there; whether it is lost is for the session's thread
+            self._ask_if_due(channel, now)
+        self._waiter.wake()  # what was read ahead is not there any more for who waits
 
 
 def _log_subscriber(stream: str, error: BaseException) -> None:

@@ -105,7 +105,7 @@ class DecodeException(RxSocketException):
 
 
 class HoldException(RxSocketException):
-    """Messages that arrived before anybody had subscribed were let go, since too many had gathered.
+    """Messages that arrived before anybody had subscribed, or in a pause, were let go, since too many had gathered.
 
     Attributes:
         messages: How many.

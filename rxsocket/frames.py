@@ -56,6 +56,7 @@ COMPRESSED_TIMES: Final = 16
 COMPRESSED_MORE: Final = 1 << 16
 
 SMALL_PIECE: Final = 1 << 16  # bytes
+COMPRESSED_PIECE: Final = 1 << 14  # which can become a thousand times as much
 LARGE_PIECE: Final = 1 << 19
 BATCH: Final = 256  # messages in a piece, if it is larger than a small one
 MANY: Final = 1024  # of small pieces of a message are joined to one; of bytes make a large one
@@ -168,7 +169,7 @@ class Decoder:
         masked: bool = False,
     ) -> None:
         self.positions: list[int] = []
-        self.appetite = SMALL_PIECE
+        self.appetite = SMALL_PIECE if inflater is None else COMPRESSED_PIECE
         self._max_size = min(max_size, sys.maxsize - 1)  # zlib takes no larger number than one more
         self._max_compressed = COMPRESSED_TIMES * max_size + COMPRESSED_MORE
         self._max_fragments = max_fragments
@@ -208,7 +209,9 @@ class Decoder:
                 self._ended = True
                 controls.append(_failure(error))
                 self.positions.append(len(messages))
-        if len(data) < SMALL_PIECE:
+        if self._inflater is not None:
+            self.appetite = COMPRESSED_PIECE
+        elif len(data) < SMALL_PIECE:
             self.appetite = SMALL_PIECE
         else:  # more may wait than was read
             self.appetite = max(SMALL_PIECE, min(LARGE_PIECE, len(data) // (len(messages) + 1) * BATCH))

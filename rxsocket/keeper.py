@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from typing import Protocol
+from collections.abc import Callable
+from typing import NamedTuple
 
 __all__ = ["KEEPER", "Keeper", "Kept"]
 
@@ -14,17 +15,18 @@ logger = logging.getLogger("rxsocket")
 PERIOD = 1.0  # seconds; peers ping, and wait for pongs, at longer intervals
 
 
-class Kept(Protocol):
-    """Whoever has a thread that calls subscribers."""
+class Kept(NamedTuple):
+    """What the keeper knows of whoever has a thread that calls subscribers.
 
-    @property
-    def turn(self) -> int | None:
-        """A number that changes whenever the thread does something else; None while it waits."""
-        ...
+    Attributes:
+        turn: Returns a number that changes whenever the thread does something else; None while it waits.
+        keep: Does what can't wait, on the keeper's thread, since the turn did not change for a while.
+        name: For the log.
+    """
 
-    def keep(self) -> None:
-        """Do what can't wait, on the keeper's thread, since the turn did not change for a while."""
-        ...
+    turn: Callable[[], int | None]
+    keep: Callable[[], None]
+    name: str
 
 
 class Keeper:
@@ -71,13 +73,13 @@ class Keeper:
                     return
                 kept = set(self._kept)
             for each in kept:
-                turn = each.turn
+                turn = each.turn()
                 if turn is not None and turn == turns.get(each):
                     try:
                         each.keep()
                     except Exception:
-                        logger.exception("%r could not be looked after while a subscriber holds it up", each)
-            turns = {each: each.turn for each in kept}
+                        logger.exception("%s could not be looked after while a subscriber holds it up", each.name)
+            turns = {each: each.turn() for each in kept}
 
 
 KEEPER = Keeper()

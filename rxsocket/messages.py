@@ -19,6 +19,10 @@ __all__ = ["MessageEvent", "Messages"]
 
 T = TypeVar("T")
 
+# What a pause holds beyond its limits, of a connection that ends: what the system may still have of it.
+MORE_HELD = 8 << 20  # bytes
+MORE_HELD_MESSAGES = 100_000
+
 
 class MessageEvent(msgspec.Struct, frozen=True, gc=False):
     """A message that a session received.
@@ -126,6 +130,8 @@ class Messages(_View[MessageEvent]):
         self._listener_of: object = None
         self._held: deque[MessageEvent] = deque()
         self._held_size = 0
+        self._dropped = 0  # how many were let go since that was told
+        self._dropped_size = 0
         self._ended = False  # written once, under _handover
         self._handover = threading.Lock()
         self._after_the_end = SerialQueue()
@@ -134,6 +140,33 @@ class Messages(_View[MessageEvent]):
     def full(self) -> bool:
         """Whether so much is held by a pause that reading must stop. On the session's thread."""
         return self._paused and (self._held_size >= self._max_held or len(self._held) >= self._max_held_messages)
+
+    @property
+    def is_overfull(self) -> bool:
+        """Whether a pause holds so much that the end of a connection is not held any more. On the session's thread."""
+        return self._paused and (
+            self._held_size >= self._max_held + MORE_HELD
+            or len(self._held) >= self._max_held_messages + MORE_HELD_MESSAGES
+        )
+
+    def drop(self, messages: list[Message]) -> None:
+        """Let messages go. On the session's thread."""
+        self._dropped += len(messages)
+        self._dropped_size += sum(map(len, messages))
+
+    def tell_dropped(self) -> None:
+        """Say how many messages were let go, if any were. On the session's thread."""
+        count, size = self._dropped, self._dropped_size
+        self._dropped = self._dropped_size = 0
+        if count:
+            self._fail(
+                HoldException(
+                    f"{count} messages (of size {size}) came at a connection's end, in a pause that held enough, "
+                    f"and were let go. Resume sooner, or raise max_held",
+                    count,
+                    size,
+                )
+            )
 
     def pause(self) -> None:
         """Hold messages from now on; when the bound is reached, reading stops, and TCP holds the rest."""

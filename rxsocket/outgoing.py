@@ -76,6 +76,11 @@ class Outgoing:
         return len(self) or self._forgotten
 
     @property
+    def is_interruptible(self) -> bool:
+        """Whether a signal on the main thread can hide from it what has gone out."""
+        return self._connection.is_interruptible
+
+    @property
     def is_flooded(self) -> bool:
         """Whether so many messages were sent just now, one by one, that they had better wait for each other."""
         return self._paced - time.perf_counter() > FLOOD

@@ -20,7 +20,7 @@ from .keeper import KEEPER
 from .opening import Opening
 from .options import Options
 from .outgoing import Outgoing
-from .states import Closed, CloseEvent, Closing, Connecting, Initiator, Open, OpenEvent
+from .states import Closed, CloseEvent, Closing, Connecting, Initiator, Open, OpenEvent, State
 from .urls import show
 
 __all__ = ["Runner"]
@@ -56,7 +56,7 @@ class Runner(Conversation):
         self._find_url = find_url
         self._protocols = protocols
         self._forget = forget
-        self._opening: Opening | None = None  # under _lock; of the try that is under way
+        self._opening: Opening | None = None  # under _lock; of the try to connect that is under way
         self._number = 1  # the session's thread alone: of the connection that there is, or is to be
         self._is_due = False  # under _lock: whether it is time for the next try, as a policy's scheduler says
         self._awaits_try = False  # under _lock: whether one is waited with
@@ -96,7 +96,12 @@ class Runner(Conversation):
             else:
                 self._waiter.wake()
 
-    def _finish(self, event: CloseEvent) -> None:
+    def _refusal(self) -> str | None:
+        if self._thread.ident is None and isinstance(self._state, Connecting):
+            return f"the session was prepared for {self.url}, and start() was not called"
+        return super()._refusal()
+
+    def _finish(self, event: CloseEvent, outlook: str = "") -> None:
         """Tell of the session's end. By who made the transition to Closed."""
         self._finisher = threading.get_ident()
         with ExitStack() as stack:  # each is done, the last first, whatever a subscriber raises: SystemExit, say
@@ -106,26 +111,23 @@ class Runner(Conversation):
             stack.callback(self._reports.run, self._round_trips.on_completed)
             stack.callback(self._events.run, self._states.on_completed)
             stack.callback(self.messages.complete)
-            stack.callback(self._tell, event)
+            stack.callback(self._tell, event, outlook)
 
-    def _tell(self, event: CloseEvent, following: Connecting | None = None) -> None:
+    def _tell(self, event: CloseEvent, outlook: str, *, is_news: bool = True) -> None:
         """Log how a connection ended, and what follows; deliver what it ended by. On the thread that ended it."""
-        cause = None if isinstance(event.cause, ProtocolException) else event.cause  # that is reported when it is found
         status = f"{event.code} {event.reason}".rstrip()
-        text = str(cause) if cause is not None else f"closed by the {event.initiator} with {status}"
-        unasked = cause is not None or event.initiator != "client"
-        if following is None and self._options.reconnect is not None and not self._told_to_close:
-            text += "; no try to connect again follows"
-            is_alarming = True
-        elif following is None:
-            is_alarming = cause is not None or (unasked and event.code not in UNREMARKABLE)
-        else:
-            again = f"try {following.attempt} to connect again" if following.attempt else "connecting again"
-            text += f"; {again} in {following.delay:.1f} s"
-            is_alarming = unasked and following.attempt <= 1  # and not again at each further try
-        self._log(logging.WARNING if is_alarming else logging.INFO, text)
-        if cause is not None:
-            self._deliver_error(cause)
+        match event.cause:
+            case None:
+                text = f"closed by the {event.initiator} with {status}"
+            case ProtocolException():
+                text = f"failed with {status}"
+            case cause:
+                text = str(cause)
+        # A server may end a session in good order, but not one that is to go on.
+        asked = event.cause is None and (event.initiator == "client" or (event.code in UNREMARKABLE and not outlook))
+        self._log(logging.WARNING if is_news and not asked else logging.INFO, text + outlook)
+        if event.cause is not None and not isinstance(event.cause, ProtocolException):
+            self._deliver_error(event.cause)
 
     def _on_time(self, scheduler: abc.SchedulerBase, state: object = None) -> None:
         with self._lock:
@@ -168,15 +170,13 @@ class Runner(Conversation):
                     return None
                 self._opening = opening = Opening(url, self._protocols, self._options)
             connection = opening.run()
-            if self._options.ping_interval is not None and self._options.ping_timeout is not None:
-                connection.expect_acknowledgements(self._options.ping_interval + self._options.ping_timeout)
             with self._lock:
                 self._channel = channel = Channel(connection, self._number, self._options)
                 if isinstance(self._state, Connecting):
-                    self._at_once = False
+                    self._opening = None
                     self._enter(Open(OpenEvent(connection.url, connection.protocol, self._number, connection.headers)))
-            if attempt > 0:
-                self._log(logging.INFO, f"connected again, at try {attempt}")
+            if channel.number > 1:
+                self._log(logging.INFO, "connected again" + (f", at try {attempt}" if attempt else ""))
             return self._serve(channel)
         except ConnectionException as error:
             return error
@@ -197,7 +197,7 @@ class Runner(Conversation):
         outgoing = channel.outgoing
         cut = False
         drained = False
-        KEEPER.add(self)
+        KEEPER.add(self._kept)
         self._waiting = False
         try:
             while True:
@@ -205,8 +205,7 @@ class Runner(Conversation):
                 if self._events:
                     self._events.drain()
                 self.messages.drain()
-                # What the system still has of a connection that has ended is bounded, and is read in a pause, too.
-                full = self.messages.full and outgoing.error is None and not self._waiter.has_ended
+                full = self.messages.full and not self._is_ending(channel)
                 # Where a read ended at its limit, a ping that belongs to the last message may be in the next.
                 cut = channel.is_cut and not cut
                 if outgoing:
@@ -215,36 +214,51 @@ class Runner(Conversation):
                             outgoing.release()
                         self._write(outgoing)
                 if channel.deadline is not None:
-                    self._check_deadline(channel, full=full)
+                    self._check_deadline(channel)
                 if (full or drained) and not cut:
                     self._wait(channel, reading=not full)
                 drained = full or not self._take(channel) or not channel.is_cut
         except ConnectionException as error:
-            return error
+            return self._overdue(channel) or error
         finally:
             self._waiting = True
-            KEEPER.remove(self)
+            KEEPER.remove(self._kept)
 
-    def _check_deadline(self, channel: Channel, *, full: bool) -> None:
-        """Raise a ConnectionException when a closing took too long, or can't end."""
-        deadline, writing, now = channel.deadline, bool(channel.outgoing), time.monotonic()
-        if full and not writing:
-            raise ConnectionException(f"{self.url} was closed while paused: what it still had to say was not read")
-        if deadline is not None and now >= deadline:
-            if now - deadline > LATE_SECONDS and not channel.is_late:
-                # A subscriber has held this thread up: what the peer has said in time may be there to be read.
-                channel.is_late = True
-                channel.deadline = now + LATE_SECONDS
-                return
-            problem = "did not read all that was sent to it" if writing else "did not answer the close frame"
-            raise ConnectionException(f"{self.url} {problem} within close_timeout")
+    def _is_ending(self, channel: Channel) -> bool:
+        """Whether a connection comes to its end, so that all is read that there is of it, in a pause, too."""
+        return (
+            channel.deadline is not None
+            or channel.lost is not None
+            or channel.outgoing.error is not None
+            or self._waiter.has_ended
+        )
+
+    def _check_deadline(self, channel: Channel) -> None:
+        """Raise a ConnectionException when a closing took too long."""
+        overdue, now = self._overdue(channel), time.monotonic()
+        if overdue is not None and channel.deadline is not None:
+            if now - channel.deadline <= LATE_SECONDS or channel.is_late:
+                raise overdue
+            # A subscriber has held this thread up: what the peer has said in time may be there to be read.
+            channel.is_late = True
+            channel.deadline = now + LATE_SECONDS
+
+    def _overdue(self, channel: Channel) -> ConnectionException | None:
+        """Return why a closing took too long, if it did."""
+        if channel.deadline is None or time.monotonic() < channel.deadline:
+            return None
+        problem = "did not read all that was sent to it" if channel.outgoing else "did not answer the close frame"
+        return ConnectionException(f"{self.url} {problem} within close_timeout")
 
     def _take(self, channel: Channel) -> bool:
         """Read, and deliver what came; return whether anything did."""
         arrival = channel.take()
         while arrival is not None:
             if isinstance(arrival, list):
-                self.messages.deliver(arrival, channel.number)
+                if self.messages.is_overfull and self._is_ending(channel):
+                    self.messages.drop(arrival)
+                else:
+                    self.messages.deliver(arrival, channel.number)
             elif isinstance(arrival, Ping):
                 # In the order in which they came: to the peer, a pong says that what it sent before has arrived.
                 self._answer(channel, arrival)
@@ -263,10 +277,12 @@ class Runner(Conversation):
         """Wait until there is something to do."""
         now = time.monotonic()
         timeout = channel.keepalive.remaining(now)
-        if timeout is not None and timeout <= 0:
+        if channel.lost is not None or (timeout is not None and timeout <= 0):
             # Not before all is read that is there: a subscriber may have held this thread up meanwhile.
             if reading and self._waiter.wait(channel.connection.descriptor, reading=True, writing=False, timeout=0):
                 return
+            if channel.lost is not None:
+                raise channel.lost
             timeout = self._ask(channel, now, reading=reading)
         if channel.deadline is not None:
             timeout = max(0.0, channel.deadline - now)
@@ -290,12 +306,15 @@ class Runner(Conversation):
 
     def _ask(self, channel: Channel, now: float, *, reading: bool) -> float | None:
         """Ping a peer of which nothing was heard, or find it lost; return the seconds until it is time for the next."""
+        timeout = self._options.ping_timeout
         with self._lock:
-            if reading and channel.keepalive.is_lost(now):
-                raise ConnectionException(
-                    f"{self.url} is lost: nothing came for {self._options.ping_timeout:g} s after a ping (ping_timeout)"
-                )
-            self._ask_if_due(channel, now, reading=reading)
+            if timeout is not None and channel.keepalive.is_lost(now):
+                if not channel.is_there(timeout, reading=reading):
+                    problem = f"is lost: nothing came for {timeout:g} s after a ping (ping_timeout)"
+                    channel.lost = ConnectionException(f"{self.url} {problem}")
+                    return 0.0
+                channel.keepalive.heard(now)
+            self._ask_if_due(channel, now)
             return channel.keepalive.remaining(now)
 
     def _end(self, cause: RxSocketException | None, attempt: int) -> Connecting | None:
@@ -305,6 +324,7 @@ class Runner(Conversation):
             unanswered = [] if channel is None else channel.keepalive.end()
             event = None if isinstance(self._state, Closed) else self._close_event(channel, cause)
             state = None if event is None else self._following(event, attempt)
+            outlook = self._outlook(state, attempt)
             if channel is not None:
                 self._waiter.forget()
                 channel.connection.close()
@@ -318,13 +338,24 @@ class Runner(Conversation):
                 self._is_due = False
         for answered in unanswered:
             answered(None)
+        self.messages.tell_dropped()
         if event is not None and isinstance(state, Connecting):
-            self._tell(event, state)
+            # A loss is news, and that nothing could be made of a try is only the first time.
+            self._tell(event, outlook, is_news=channel is not None or attempt == 1)
             return state
         self._waiter.close()
         if event is not None:
-            self._finish(event)
+            self._finish(event, outlook)
         return None
+
+    def _outlook(self, state: State | None, attempt: int) -> str:
+        """Say what follows an end, where a policy or the user makes something follow. Under _lock."""
+        backoff = self._options.reconnect
+        if isinstance(state, Connecting):
+            return f"; try {attempt} to connect again in {state.delay:.1f} s" if state.attempt else "; connecting again"
+        if backoff is None or self._told_to_close:
+            return ""
+        return f"; given up after {backoff.attempts} tries" if backoff.gives_up(attempt) else "; not tried again"
 
     def _following(self, event: CloseEvent, attempt: int) -> Connecting | Closed:
         """Return the state that comes after an end. Under _lock."""

@@ -109,8 +109,9 @@ class Session(Runner):
                 ``max_outgoing`` bytes.
 
         Raises:
-            SendException: The session is closed, or is closing for good; ``send_timeout`` passed while waiting; or,
-                where it does not wait, there is no connection, or over ``max_outgoing`` bytes are on their way out.
+            SendException: The session is closed, is closing for good, or was prepared and not started; the connection
+                was found lost; ``send_timeout`` passed while waiting; or, where it does not wait, there is no
+                connection, or over ``max_outgoing`` bytes are on their way out.
             TypeError: The message is of another type.
             ValueError: The text has a lone surrogate, and so can't be UTF-8.
         """
@@ -129,7 +130,7 @@ class Session(Runner):
             received all that was sent before. It ends without one if the connection ends first.
 
         Raises:
-            SendException: The session is not Open.
+            SendException: The session is not Open, or its connection was found lost.
         """
         answer: AsyncSubject[float] = AsyncSubject()
 
@@ -142,7 +143,7 @@ class Session(Runner):
             refusal = self._refusal()
             channel = self._channel
             if refusal is not None or channel is None or not self._is_open(channel):
-                self._refuse(refusal or "there is no connection now", "ping")
+                self._refuse(refusal or self._no_connection(), "ping")
             self._join(channel.outgoing, PING, channel.keepalive.ping(time.monotonic(), answered))
         return answer.pipe(guarded("ping", self._report_subscriber))
 
@@ -151,8 +152,9 @@ class Session(Runner):
 
         From any thread, in any state, any number of times; only the first has an effect. While Connecting the attempt
         is given up. It returns when the session is Closed, or shortly after ``close_timeout``, when the connection has
-        been cut: if a subscriber holds the session's thread up, it is Closed once that returns. On the thread of any
-        session, so in a subscriber, it returns at once.
+        been cut: if subscribers hold the session's thread up, it is Closed once they have had what was read before. On
+        the thread of any session, so in a subscriber, it returns at once. In a pause what comes meanwhile is held, too,
+        up to some megabytes more.
 
         Args:
             code: 1000, or 3000 to 4999 for your own; or another that RFC 6455, section 7.4, lets an endpoint send.
@@ -177,7 +179,7 @@ class Session(Runner):
 
         A connection that is open is closed first, after what was sent on it; while a subscriber holds the session's
         thread up, that is not finished before it returns. A try that is waited with is made; one that is under way goes
-        on. The policy's intervals and ``attempts`` begin anew.
+        on. The policy's intervals and ``attempts`` begin anew. A session that was prepared is started.
 
         Raises:
             ConnectionException: The session is closed, or was told to close: connect by the socket.
@@ -194,6 +196,7 @@ class Session(Runner):
             if self._awaits_try or not isinstance(self._state, Connecting):
                 self._at_once = True
         self._waiter.wake()
+        self.start()
 
     @classmethod
     def close_all(cls, timeout: float = EXIT_SECONDS, *, connecting: bool = True) -> None:
@@ -249,6 +252,7 @@ def _forget_all() -> None:
     global _open_sessions_lock  # noqa: PLW0603 another thread of the parent may have had it
     _open_sessions_lock = threading.Lock()
     _open_sessions.clear()
+    session_threads.clear()
 
 
 # Of those that are Connecting no server would hear, and their subscribers, told here, could hold the exit up.

@@ -165,7 +165,9 @@ class Sync(abc.DisposableBase):
             except SendException as error:
                 if isinstance(state, Open) and error.__cause__ is not None:
                     return  # the connection is lost, which the session is about to find
-                self.session.report(error)
+                failure = SendException(f"the store's last change was not sent: {error}")
+                failure.__cause__ = error
+                self.session.report(failure)
                 self._unsent = None if isinstance(state, Closed) else self._unsent
             else:
                 self._unsent = None

@@ -14,12 +14,13 @@ from contextlib import contextmanager
 import pytest
 import reactivex.operators as ops
 from peers import Peer as TlsPeer
-from peers import Server, switching
+from peers import Server, echo_server, switching
 from servers import DEADLINE, Seen, Wire, within
 
 import rxsocket.outgoing
 import rxsocket.runner
 from rxsocket.backoff import Backoff
+from rxsocket.connection import Connection
 from rxsocket.encoding import encode_message, encode_ping, encode_pong
 from rxsocket.errors import SendException
 from rxsocket.frames import Close, Message, Ping, Pong
@@ -64,6 +65,50 @@ def test_a_peer_that_vanished_is_found_within_interval_and_timeout(play, connect
     assert 0.3 <= time.monotonic() - begin < 0.4 + 0.5
     assert (end.code, end.initiator, end.was_clean) == (1006, "network", False)
     assert "nothing came for 0.2 s after a ping" in str(end.cause)
+
+
+def test_a_peer_that_takes_a_large_message_slowly_is_kept(play, connect):
+    size = 3 << 20
+    received: list[object] = []
+
+    def script(wire: Wire) -> None:
+        count, begin = 0, time.monotonic()
+        while (rest := begin + 1.5 - time.monotonic()) > 0:  # longer than interval and timeout together
+            count += len(wire.sock.recv(int(size / 2 / 1.5 * min(0.02, rest)) + 1))
+            done.wait(0.02)  # the network is slow: no event tells of that
+        assert count < size
+        wire.skip(size + 14 - count)
+        while not isinstance(frame := wire.next(), str):
+            received.append(frame)
+        arrived.set()
+        wire.answer_close()
+
+    done, arrived = threading.Event(), threading.Event()
+    session = connect(play(script, buffer=4096), ping_interval=0.5, ping_timeout=0.5)
+    Seen(session.opens).wait()
+    session.send(bytes(size))
+    session.send("the next")
+    assert arrived.wait(DEADLINE)
+    session.close()
+    assert all(isinstance(frame, Ping) for frame in received)
+    assert Seen(session.closes).one().was_clean
+
+
+def test_a_peer_that_talks_and_does_not_read_is_kept(play, connect):
+    def script(wire: Wire) -> None:
+        for _ in range(20):
+            wire.send("still here")
+            done.wait(0.05)  # between its messages
+        wire.answer_close()
+
+    done = threading.Event()
+    session = connect(play(script, buffer=4096), ping_interval=0.2, ping_timeout=0.2)
+    bodies = Seen(session.messages.body)
+    Seen(session.opens).wait()
+    session.send(bytes(8 << 20))
+    bodies.wait(20)
+    session.close()
+    assert Seen(session.closes).one().was_clean
 
 
 def test_a_peer_that_answers_pings_is_kept_and_the_round_trips_are_told(play, connect):
@@ -137,6 +182,26 @@ def test_a_lost_peer_is_reconnected_to(play, connect):
     session.close()
 
 
+def test_over_tls_the_main_thread_lets_the_sessions_thread_write(connect, authority, monkeypatch):
+    """Else a Ctrl-C that comes amid it could hide from it what is gone."""
+
+    def send(connection: Connection, *arguments) -> None:
+        threads.append(threading.current_thread())
+        original(connection, *arguments)
+
+    threads: list[threading.Thread] = []
+    original = Connection.send
+    monkeypatch.setattr(Connection, "send", send)
+    with echo_server(authority.server()) as url:
+        session = connect(url, ssl=authority.file)
+        bodies = Seen(session.messages.body)
+        for number in range(10):
+            session.send(str(number))
+        assert bodies.wait(10) == [str(number) for number in range(10)]
+        session.close()
+    assert set(threads) == {session._thread}
+
+
 def test_a_ping_by_hand_tells_its_round_trip(server, connect):
     session = connect(server.url)
     Seen(session.opens).wait()
@@ -156,7 +221,7 @@ def test_a_ping_whose_connection_ends_completes_without_an_item(play, connect):
 
 def test_a_ping_is_only_sent_on_an_open_session(play, connect):
     session = connect(play(lambda wire: wire.sock.recv(1), upgrade=False))
-    with pytest.raises(SendException, match="the ping was not sent: there is no connection now"):
+    with pytest.raises(SendException, match="the ping was not sent: there is no connection to ws://"):
         session.ping()
     session.close()
     with pytest.raises(SendException, match="the ping was not sent: the session is closed"):
@@ -214,6 +279,27 @@ def test_pings_are_answered_while_a_subscriber_holds_the_session_up_and_nothing_
     assert bodies.wait(5) == ["0", "1", "2", "3", "4"]
     session.close()
     assert Seen(session.closes).one().was_clean
+
+
+@pytest.mark.usefixtures("keeper")
+def test_a_subscriber_that_holds_the_session_up_is_told_of_once(play, caplog):
+    pinged = threading.Event()
+
+    def script(wire: Wire) -> None:
+        wire.send("1")
+        for number in range(3):
+            wire.raw(encode_ping(b"%d" % number, masked=False))
+            assert wire.next() == Pong(b"%d" % number)
+        pinged.set()
+        wire.answer_close()
+
+    session = websocket(play(script)).prepare()
+    with held_up(session):
+        assert pinged.wait(DEADLINE)
+    session.close()
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert "a subscriber takes seconds" in record.message
 
 
 @pytest.mark.usefixtures("keeper")
@@ -444,6 +530,8 @@ def test_what_waits_goes_out_before_a_subscriber_holds_the_sessions_thread_up(pl
     session.messages.subscribe(lambda _: go_on.wait(DEADLINE))
     Seen(session.opens).wait()
     session.send("one")
+    while not session._watching:
+        os.sched_yield()
     sent.set()
     assert arrived.wait(DEADLINE)
     go_on.set()

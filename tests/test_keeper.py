@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from servers import DEADLINE
 
-from rxsocket.keeper import Keeper
+from rxsocket.keeper import Keeper, Kept
 
 PERIOD = 0.005
 
@@ -20,6 +20,7 @@ class Someone:
 
     def __init__(self, turn: int | None, enough: int = 3) -> None:
         self.turn = turn
+        self.known = Kept(lambda: self.turn, self.keep, "somebody")
         self.kept = 0
         self.threads: set[str] = set()
         self._enough = enough
@@ -49,10 +50,10 @@ def test_who_stays_at_a_turn_is_kept_again_and_again_and_who_goes_on_or_waits_is
     keeper = Keeper(PERIOD)
     stuck, busy, waiting = Someone(7), Busy(0), Someone(None)
     for each in (busy, waiting, stuck):
-        keeper.add(each)
+        keeper.add(each.known)
     assert stuck.enough.wait(DEADLINE)
     for each in (busy, waiting, stuck):
-        keeper.remove(each)
+        keeper.remove(each.known)
     assert (busy.kept, waiting.kept) == (0, 0)
     assert stuck.threads == {"rxsocket keeper"}
 
@@ -60,13 +61,13 @@ def test_who_stays_at_a_turn_is_kept_again_and_again_and_who_goes_on_or_waits_is
 def test_who_goes_on_after_all_is_left_alone() -> None:
     keeper = Keeper(PERIOD)
     one, other = Someone(1), Someone(1, enough=20)
-    keeper.add(one)
+    keeper.add(one.known)
     assert one.enough.wait(DEADLINE)
     one.turn = None
-    keeper.add(other)
+    keeper.add(other.known)
     assert other.enough.wait(DEADLINE)
-    keeper.remove(one)
-    keeper.remove(other)
+    keeper.remove(one.known)
+    keeper.remove(other.known)
     assert one.kept < 3 + 3  # one look may have been under way
 
 
@@ -74,10 +75,10 @@ def test_the_thread_runs_while_there_is_anybody() -> None:
     keeper = Keeper(10**6)
     for _ in range(3):
         someone = Someone(1)
-        keeper.add(someone)
+        keeper.add(someone.known)
         thread = keeper._thread
         assert thread is not None
-        keeper.remove(someone)
+        keeper.remove(someone.known)
         thread.join(DEADLINE)  # without waiting for the period's end
         assert not thread.is_alive()
 
@@ -92,13 +93,13 @@ def test_a_forked_process_looks_after_nobody_and_can_begin_anew() -> None:
         from rxsocket.keeper import KEEPER
         from test_keeper import DEADLINE, Someone
         KEEPER._period = {PERIOD}
-        KEEPER.add(Someone(1))
+        KEEPER.add(Someone(1).known)
         child = os.fork()
         if child:
             os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
         assert not KEEPER._kept
         mine = Someone(1)
-        KEEPER.add(mine)
+        KEEPER.add(mine.known)
         os._exit(0 if mine.enough.wait(DEADLINE) else 1)
     """
     # Python 3.12 and later warn of a fork beside threads, which is what this is about.
@@ -114,11 +115,11 @@ def test_one_that_can_not_be_kept_is_logged_and_the_others_are(caplog) -> None:
 
     keeper = Keeper(PERIOD)
     failing, other = Failing(1), Someone(1)
-    keeper.add(failing)
-    keeper.add(other)
+    keeper.add(failing.known)
+    keeper.add(other.known)
     assert other.enough.wait(DEADLINE)
-    keeper.remove(failing)
-    keeper.remove(other)
+    keeper.remove(failing.known)
+    keeper.remove(other.known)
     assert "could not be looked after" in caplog.text
     assert "LookupError: broken" in caplog.text
 
@@ -132,7 +133,7 @@ def test_where_the_thread_can_not_be_started_the_next_one_is(monkeypatch) -> Non
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", fail)
         with pytest.raises(RuntimeError):
-            keeper.add(someone)
-    keeper.add(someone)
+            keeper.add(someone.known)
+    keeper.add(someone.known)
     assert someone.enough.wait(DEADLINE)
-    keeper.remove(someone)
+    keeper.remove(someone.known)

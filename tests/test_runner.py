@@ -303,10 +303,60 @@ def test_a_send_during_a_loss_waits_for_the_next_connection(play, connect):
     assert received == ["waited"]
 
 
+def test_two_sessions_that_send_by_each_other_both_come_back(play):
+    count = 300
+
+    def flood_and_reset(wire: Wire) -> None:
+        wire.send(*map(str, range(count)))
+        assert down.wait(DEADLINE)
+        wire.reset()
+
+    down = threading.Event()
+    urls = [play(in_turn(flood_and_reset, staying())) for _ in range(2)]
+    sessions = [websocket(url, reconnect=AT_ONCE, send_timeout=DEADLINE).prepare() for url in urls]
+    barrier = threading.Barrier(2, timeout=DEADLINE)
+
+    def relay(to: Session) -> Callable[[object], None]:
+        def send(message: object) -> None:
+            if message == "0":
+                barrier.wait()
+                down.set()
+            ends = Seen(to.closes)
+            with contextlib.suppress(SendException):
+                while message == "0" and not ends.items:
+                    to.send(str(message))
+            with contextlib.suppress(SendException):
+                to.send(str(message))
+
+        return send
+
+    for one, other in (sessions, reversed(sessions)):
+        one.messages.data.subscribe(relay(other))
+    seconds = [Seen(session.opens.pipe(ops.filter(lambda event: event.connection == 2))) for session in sessions]
+    with within(DEADLINE / 2), sessions[0], sessions[1]:
+        for session in sessions:
+            session.start()
+        for opened in seconds:
+            opened.wait()
+
+
+def test_a_session_that_was_not_started_sends_nothing_and_says_so(server):
+    session = websocket(server.url).prepare()
+    with within(1), pytest.raises(SendException, match=r"start\(\) was not called"):
+        session.send("x")
+    with pytest.raises(SendException, match=r"start\(\) was not called"):
+        session.ping()
+    session.reconnect()
+    Seen(session.opens).wait()
+    session.close()
+
+
 def test_a_send_that_may_not_wait_raises_during_a_loss(play, connect):
     session = connect(play(saying("1")), reconnect=Backoff(initial=1000, maximum=1000))
     Seen(session.retries).wait()
-    with pytest.raises(SendException, match="there is no connection now"):
+    with pytest.raises(
+        SendException, match=r"there is no connection to ws://\S+ \(.* ended the connection without a close frame\)"
+    ):
         session.send("x", wait=False)
     session.close()
 
@@ -485,6 +535,23 @@ def test_a_loss_is_a_warning_further_tries_are_not_and_the_next_connection_is_lo
         assert part in text
 
 
+def test_each_loss_is_a_warning(play, connect, caplog):
+    caplog.set_level(logging.WARNING, "rxsocket")
+    session = connect(play(in_turn(saying("1"), saying("2"), staying("3"))), reconnect=AT_ONCE)
+    Seen(session.messages.body).wait(3)
+    session.close()
+    assert ["try 1 to" in text or "try 2 to" in text for _, text in logged(caplog)] == [True, True]
+
+
+def test_a_peer_that_breaks_a_limit_is_one_warning_that_says_what_follows(play, connect, caplog):
+    caplog.set_level(logging.WARNING, "rxsocket")
+    session = connect(play(in_turn(saying("123456"), staying("1"))), max_size=5, reconnect=AT_ONCE)
+    Seen(session.messages.body).wait()
+    session.close()
+    ((_, text),) = logged(caplog)
+    assert "failed with 1009 a message has 6 bytes or more, and max_size is 5; try 1 to connect again" in text
+
+
 def test_a_server_that_goes_away_is_a_warning_where_it_is_connected_to_again(play, connect, caplog):
     caplog.set_level(logging.WARNING, "rxsocket")
     session = connect(play(in_turn(saying("1", code=1001), staying("2"))), reconnect=AT_ONCE)
@@ -500,7 +567,7 @@ def test_that_no_further_try_follows_is_a_warning(play, connect, caplog, code):
     session = connect(play(saying("1", code=code)), reconnect=AT_ONCE)
     Seen(session.closes).all()
     ((_, text),) = logged(caplog)
-    assert f"closed by the server with {code}; no try to connect again follows" in text
+    assert f"closed by the server with {code}; not tried again" in text
 
 
 def test_that_the_policy_gives_up_is_a_warning(play, connect, caplog):
@@ -509,7 +576,7 @@ def test_that_the_policy_gives_up_is_a_warning(play, connect, caplog):
     Seen(session.closes).all()
     assert [text.rpartition("; ")[2] for _, text in logged(caplog)] == [
         "try 1 to connect again in 0.0 s",
-        "no try to connect again follows",
+        "given up after 2 tries",
     ]
 
 
@@ -521,7 +588,11 @@ def test_what_the_user_asks_for_is_no_warning(play, connect, caplog):
     session.reconnect()
     bodies.wait(2)
     session.close()
-    assert [level for level, _ in logged(caplog)] == [logging.INFO] * 2
+    assert [(level, text.partition(": ")[2]) for level, text in logged(caplog)] == [
+        (logging.INFO, "closed by the client with 1000; connecting again"),
+        (logging.INFO, "connected again"),
+        (logging.INFO, "closed by the client with 1000"),
+    ]
 
 
 def test_a_thousand_losses_lose_double_and_reorder_nothing():
