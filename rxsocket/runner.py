@@ -219,7 +219,7 @@ class Runner(Conversation):
                     self._wait(channel, reading=not full)
                 drained = full or not self._take(channel) or not channel.is_cut
         except ConnectionException as error:
-            return self._overdue(channel) or error
+            return self._overdue(channel) if channel.is_late else error
         finally:
             self._waiting = True
             KEEPER.remove(self._kept)
@@ -235,18 +235,16 @@ class Runner(Conversation):
 
     def _check_deadline(self, channel: Channel) -> None:
         """Raise a ConnectionException when a closing took too long."""
-        overdue, now = self._overdue(channel), time.monotonic()
-        if overdue is not None and channel.deadline is not None:
-            if now - channel.deadline <= LATE_SECONDS or channel.is_late:
-                raise overdue
-            # A subscriber has held this thread up: what the peer has said in time may be there to be read.
-            channel.is_late = True
-            channel.deadline = now + LATE_SECONDS
+        deadline, now = channel.deadline, time.monotonic()
+        if deadline is None or now < deadline:
+            return
+        if now - deadline <= LATE_SECONDS or channel.is_late:
+            raise self._overdue(channel)
+        # A subscriber has held this thread up: what the peer has said in time may be there to be read.
+        channel.is_late = True
+        channel.deadline = now + LATE_SECONDS
 
-    def _overdue(self, channel: Channel) -> ConnectionException | None:
-        """Return why a closing took too long, if it did."""
-        if channel.deadline is None or time.monotonic() < channel.deadline:
-            return None
+    def _overdue(self, channel: Channel) -> ConnectionException:
         problem = "did not read all that was sent to it" if channel.outgoing else "did not answer the close frame"
         return ConnectionException(f"{self.url} {problem} within close_timeout")
 
