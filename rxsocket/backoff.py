@@ -8,11 +8,13 @@ from collections.abc import Callable, Collection
 from msgspec import Struct
 from reactivex import abc
 
+from .checks import check_number
 from .errors import CertificateException, HandshakeException, RxSocketException, UrlException
 
 __all__ = ["Backoff"]
 
 TRANSIENT = {408, 429}  # of the statuses 4xx: the request took too long; there were too many
+MAX_SECONDS = 1_000_000
 FINAL_CODES = frozenset({1000, 1008})  # RFC 6455, section 7.4.1: all was done; what was sent is against a policy
 
 
@@ -55,25 +57,16 @@ class Backoff(Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         for name, low, high in (
-            ("initial", 0, 1e6),
+            ("initial", 0, MAX_SECONDS),
             ("factor", 1, 1000),
-            ("maximum", 0, 1e6),
+            ("maximum", 0, MAX_SECONDS),
             ("jitter", 0, 1),
-            ("stable", 0, 1e6),
+            ("stable", 0, MAX_SECONDS),
         ):
-            number: object = getattr(self, name)
-            if isinstance(number, bool) or not isinstance(number, int | float):
-                raise TypeError(f"{name} of a Backoff is a number, not {type(number).__name__}")
-            if not low <= number <= high:
-                raise ValueError(f"{name} of a Backoff is from {low} to {high:g}, not {number}")
-        attempts: object = self.attempts
-        if attempts is not None:
-            if isinstance(attempts, bool) or not isinstance(attempts, int):
-                raise TypeError(f"attempts of a Backoff is an int, or None, not {type(attempts).__name__}")
-            if attempts < 0:
-                raise ValueError(f"attempts of a Backoff is 0 or more, or None, not {attempts}")
+            check_number(f"{name} of a Backoff", getattr(self, name), float, low, high)
+        check_number("attempts of a Backoff", self.attempts, int, 0, optional=True)
         codes: Collection[object] = self.final_codes
-        if not isinstance(codes, Collection) or not all(isinstance(code, int) for code in codes):
+        if not isinstance(codes, Collection) or any(isinstance(c, bool) or not isinstance(c, int) for c in codes):
             raise TypeError(f"final_codes of a Backoff is a collection of int, not {codes!r}")
         if not isinstance(self.scheduler, abc.SchedulerBase | None):
             raise TypeError(f"scheduler of a Backoff is one of reactivex, or None, not {self.scheduler!r}")

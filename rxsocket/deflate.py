@@ -11,6 +11,8 @@ from typing import Any, Final, Protocol
 
 from msgspec import Struct, structs
 
+from .checks import check_number
+
 __all__ = ["Deflate", "Deflater", "Inflater"]
 
 NAME: Final = "permessage-deflate"
@@ -62,12 +64,7 @@ class Deflate(Struct, frozen=True, kw_only=True):
             if not isinstance(flag := getattr(self, name), bool):
                 raise TypeError(f"{name} is a bool, not {type(flag).__name__}")
         for name, (low, high) in _RANGES.items():
-            number = getattr(self, name)
-            if isinstance(number, bool) or not isinstance(number, int):
-                raise TypeError(f"{name} is an int, not {type(number).__name__}")
-            if number < low or (high is not None and number > high):
-                limits = f"{low} or more" if high is None else f"from {low} to {high}"
-                raise ValueError(f"{name} is {limits}, not {number}")
+            check_number(name, getattr(self, name), int, low, high)
 
     def offer(self) -> str:
         """Return what the request's ``Sec-WebSocket-Extensions`` says (section 7.1)."""

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct, field, structs
 
 from .backoff import Backoff
+from .checks import check_number
 from .deflate import Deflate
 from .errors import ConnectionException
 
@@ -66,12 +67,12 @@ class Options(Struct, frozen=True, kw_only=True):
             raise TypeError(f"ssl is an ssl.SSLContext, or the path of a CA file, not {type(self.ssl).__name__}")
         _check_proxy(self.proxy)
         for name in ("connect_timeout", "send_timeout", "close_timeout"):
-            _check_seconds(name, getattr(self, name))
+            check_number(f"{name}, in seconds,", getattr(self, name), float, 0, MAX_SECONDS, above=True)
         for name in ("max_size", "max_fragments", "max_handshake", "max_outgoing", "max_held", "max_held_messages"):
-            _check_limit(name, getattr(self, name))
+            check_number(name, getattr(self, name), int, 1)
         for name in ("ping_interval", "ping_timeout"):
-            if getattr(self, name) is not None:
-                _check_seconds(name, getattr(self, name))
+            seconds = getattr(self, name)
+            check_number(f"{name}, in seconds,", seconds, float, 0, MAX_SECONDS, above=True, optional=True)
         if not isinstance(self.reconnect, Backoff | None):
             raise TypeError(f"reconnect is a Backoff, or None, not {type(self.reconnect).__name__}")
         if not isinstance(self.compression, bool | Deflate):
@@ -111,20 +112,6 @@ def _checked_pairs(option: str, pairs: object) -> dict[str, str]:
     for name, value in checked.items():
         _check_header(option, name, value)
     return dict(checked)
-
-
-def _check_seconds(option: str, seconds: object) -> None:
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
-        raise TypeError(f"{option} is a number of seconds, not {type(seconds).__name__}")
-    if not 0 < seconds <= MAX_SECONDS:
-        raise ValueError(f"{option} is a number of seconds over 0, up to {MAX_SECONDS}, not {seconds}")
-
-
-def _check_limit(option: str, limit: object) -> None:
-    if isinstance(limit, bool) or not isinstance(limit, int):
-        raise TypeError(f"{option} is an int, not {type(limit).__name__}")
-    if limit < 1:
-        raise ValueError(f"{option} is 1 or more, not {limit}")
 
 
 def _check_header(option: str, name: object, value: object) -> None:

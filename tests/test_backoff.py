@@ -134,7 +134,14 @@ def test_a_backoff_is_a_value_that_cannot_be_changed_and_is_made_by_keywords() -
 
 
 @pytest.mark.parametrize(
-    "options", [{"final_codes": 4000}, {"final_codes": ["4000"]}, {"scheduler": 1}, {"scheduler": VirtualTimeScheduler}]
+    "options",
+    [
+        {"final_codes": 4000},
+        {"final_codes": ["4000"]},
+        {"final_codes": [True]},
+        {"scheduler": 1},
+        {"scheduler": VirtualTimeScheduler},
+    ],
 )
 def test_an_option_of_a_wrong_type_is_named(options: dict[str, Any]) -> None:
     with pytest.raises(TypeError, match=next(iter(options))):
