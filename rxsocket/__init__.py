@@ -36,13 +36,13 @@ from .errors import (
     CloseException,
     ConnectionException,
     DecodeException,
+    EndpointException,
     HandshakeException,
     HoldException,
     ProtocolException,
     RxSocketException,
     SendException,
     SubscriberException,
-    UrlException,
 )
 from .frames import Close
 from .handlers import EmittingHandler, Handler, handled_by
@@ -70,6 +70,7 @@ __all__ = [
     "DecodeException",
     "Deflate",
     "EmittingHandler",
+    "EndpointException",
     "Handler",
     "HandshakeException",
     "History",
@@ -94,7 +95,6 @@ __all__ = [
     "Sync",
     "SyncStatus",
     "Tracker",
-    "UrlException",
     "element",
     "field",
     "handled_by",

@@ -9,7 +9,7 @@ from msgspec import Struct
 from reactivex import abc
 
 from .checks import check_number
-from .errors import CertificateException, HandshakeException, RxSocketException, UrlException
+from .errors import CertificateException, EndpointException, HandshakeException, RxSocketException
 
 __all__ = ["Backoff"]
 
@@ -23,8 +23,9 @@ class Backoff(Struct, frozen=True, kw_only=True):
 
     What it does not try again, since it would end in the same way: a connection that the server closed with one of
     ``final_codes``, a handshake that it refused with a status 4xx (but 408 and 429), a certificate that is not
-    accepted, and a URL that can never work, of a function. Nor one that this side closed. A try that
-    ``session.reconnect()`` asks for is none of its own: the intervals, and ``attempts``, begin anew with it.
+    accepted, and an endpoint that can never work (:class:`~rxsocket.EndpointException`), since a function returned no
+    URL, say; but one that raised is asked again. Nor one that this side closed. A try that ``session.reconnect()`` asks
+    for is none of its own: the intervals, and ``attempts``, begin anew with it.
 
     Attributes:
         initial: Seconds before the first try; ``maximum``, if that is less.
@@ -100,7 +101,7 @@ class Backoff(Struct, frozen=True, kw_only=True):
         match cause:
             case HandshakeException(status=status):
                 return 400 <= status < 500 and status not in TRANSIENT  # noqa: PLR2004 RFC 9110, section 15.5
-            case CertificateException() | UrlException():
+            case CertificateException() | EndpointException():
                 return True
             case _:
                 return code in self.final_codes

@@ -4,7 +4,7 @@
 
     RxSocketException
     ├── ConnectionException      no connection could be made, or it was lost
-    │   ├── UrlException         the URL can never work
+    │   ├── EndpointException    the endpoint can never work as it is described
     │   ├── HandshakeException   the server answered with something else than 101
     │   └── CertificateException the server's certificate was not accepted
     ├── ProtocolException        the peer broke RFC 6455, or a limit
@@ -27,13 +27,13 @@ __all__ = [
     "CloseException",
     "ConnectionException",
     "DecodeException",
+    "EndpointException",
     "HandshakeException",
     "HoldException",
     "ProtocolException",
     "RxSocketException",
     "SendException",
     "SubscriberException",
-    "UrlException",
 ]
 
 
@@ -48,8 +48,12 @@ class ConnectionException(RxSocketException):
     """No connection could be made, or it was lost; ``__cause__`` has the reason where there is one."""
 
 
-class UrlException(ConnectionException):
-    """The URL can never work, whatever the server is: it is another scheme's, say; the message says why."""
+class EndpointException(ConnectionException):
+    """The endpoint can never work as it is described, whatever the server does; the message says why.
+
+    Its URL is another scheme's, or its CA file is not there, say. What is found before a session is made is raised
+    there and then; what a function returns ends the session that asked for it, whatever the policy is.
+    """
 
 
 class HandshakeException(ConnectionException):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Mapping
+from os import PathLike
 from typing import Any, TypeAlias, cast
 from urllib.parse import urlsplit
 
@@ -12,7 +13,7 @@ from msgspec import Struct, field, structs
 from .backoff import Backoff
 from .checks import check_number
 from .deflate import Deflate
-from .errors import ConnectionException
+from .errors import ConnectionException, EndpointException
 
 __all__ = ["Headers", "Options"]
 
@@ -41,7 +42,7 @@ class Options(Struct, frozen=True, kw_only=True):
     headers: Headers = field(default_factory=dict[str, str])
     cookies: Mapping[str, str] = field(default_factory=dict[str, str])
     origin: str | None = None
-    ssl: ssl.SSLContext | str | None = None
+    ssl: ssl.SSLContext | str | PathLike[str] | None = None
     proxy: str | None = None
     connect_timeout: float = 10.0
     send_timeout: float = 30.0
@@ -63,7 +64,7 @@ class Options(Struct, frozen=True, kw_only=True):
         structs.force_setattr(self, "cookies", _checked_pairs("cookies", self.cookies))
         if self.origin is not None:
             _check_header("origin", "Origin", self.origin)
-        if not isinstance(self.ssl, ssl.SSLContext | str | None):
+        if not isinstance(self.ssl, ssl.SSLContext | str | PathLike | None):
             raise TypeError(f"ssl is an ssl.SSLContext, or the path of a CA file, not {type(self.ssl).__name__}")
         _check_proxy(self.proxy)
         for name in ("connect_timeout", "send_timeout", "close_timeout"):
@@ -88,14 +89,21 @@ class Options(Struct, frozen=True, kw_only=True):
         """Return the headers for one opening handshake.
 
         Raises:
-            ConnectionException: The function that was given for them raised, or returned what can't be sent.
+            ConnectionException: The function that was given for them raised.
+            EndpointException: It returned what can't be sent.
         """
         if not callable(self.headers):
             return self.headers
         try:
-            return _checked_pairs("headers", self.headers())
+            given = self.headers()
         except Exception as error:
             raise ConnectionException(f"the function that gives the headers failed: {error!r}") from error
+        try:
+            return _checked_pairs("headers", given)
+        except Exception as error:
+            raise EndpointException(
+                f"the function that gives the headers returned what can't be sent: {error}"
+            ) from error
 
     @property
     def deflate(self) -> Deflate | None:

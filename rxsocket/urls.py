@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
-from .errors import ConnectionException, UrlException
+from .errors import EndpointException
 
 __all__ = ["check_protocols", "check_url", "show", "without_login"]
 
@@ -19,7 +19,7 @@ def check_url(url: str) -> SplitResult:
     """Return a URL in parts, percent-encoded and with an ASCII host, if a connection to it could work.
 
     Raises:
-        UrlException: It can't; the cause is chained.
+        EndpointException: It can't; the cause is chained.
     """
     try:
         parts = urlsplit(url)
@@ -29,9 +29,9 @@ def check_url(url: str) -> SplitResult:
     except ValueError as error:
         # What it says may quote the password.
         cause = ValueError("user, password, host or port is not as it must be") if "@" in url else error
-        raise UrlException(f"the URL {without_login(url)!r} can't work: {cause}") from cause
+        raise EndpointException(f"the URL {without_login(url)!r} can't work: {cause}") from cause
     if problem:
-        raise UrlException(f"the URL {without_login(url)!r} can't work: {problem}") from ValueError(problem)
+        raise EndpointException(f"the URL {without_login(url)!r} can't work: {problem}") from ValueError(problem)
     userinfo, at, _ = parts.netloc.rpartition("@")
     netloc = userinfo + at + (f"[{host}]" if ":" in host else host) + (f":{parts.port}" if parts.port else "")
     path = quote(parts.path, safe="/%:@!$&'()*+,;=~")
@@ -64,14 +64,14 @@ def without_login(url: str) -> str:
 
 
 def check_protocols(protocols: Sequence[str]) -> None:
-    """Raise a ConnectionException if sub-protocols can't be offered (section 4.1, item 10): each a token, and once."""
+    """Raise an EndpointException if sub-protocols can't be offered (section 4.1, item 10): each a token, and once."""
     for protocol in protocols:
         if not protocol or not _TOKEN.issuperset(protocol):
             cause = ValueError("it is no token as RFC 6455, section 4.1, wants it: letters, digits and !#$%&'*+-.^_`|~")
-            raise ConnectionException(f"the sub-protocol {protocol!r} can't be offered: {cause}") from cause
+            raise EndpointException(f"the sub-protocol {protocol!r} can't be offered: {cause}") from cause
         if protocols.count(protocol) > 1:
             cause = ValueError("it is there twice")
-            raise ConnectionException(f"the sub-protocol {protocol!r} can't be offered: {cause}") from cause
+            raise EndpointException(f"the sub-protocol {protocol!r} can't be offered: {cause}") from cause
 
 
 def show(url: SplitResult) -> str:

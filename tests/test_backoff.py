@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 from reactivex.scheduler import VirtualTimeScheduler
 
 from rxsocket.backoff import Backoff
-from rxsocket.errors import CertificateException, ConnectionException, HandshakeException, RxSocketException
+from rxsocket.errors import (
+    CertificateException,
+    ConnectionException,
+    EndpointException,
+    HandshakeException,
+    RxSocketException,
+)
 
 
 def test_the_intervals_grow_up_to_the_maximum() -> None:
@@ -72,6 +78,7 @@ def refused(status: int) -> HandshakeException:
         (1006, refused(503), False),
         (1006, refused(302), False),
         (1006, CertificateException("expired"), True),
+        (1006, EndpointException("no URL"), True),
     ],
 )
 def test_what_is_final(code: int, cause: RxSocketException | None, final: bool) -> None:  # noqa: FBT001
