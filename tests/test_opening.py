@@ -241,10 +241,18 @@ def test_a_server_that_resets_the_connection_is_named(answer):
     assert isinstance(error.__cause__, OSError)
 
 
-@pytest.mark.parametrize("secure", [False, True])
-def test_a_proxy_that_hangs_up_is_not_taken_for_a_server_with_tls(authority, secure):
-    with Server(accept, context=authority.server() if secure else None) as server, Server(Peer.request) as proxy:
-        error = refused(server.url, proxy=proxy_url(proxy), ssl=authority.file)
+@pytest.mark.parametrize("scheme", ["http", "socks5"])
+@pytest.mark.parametrize("linger", [None, RESET], ids=["end", "reset"])
+def test_a_proxy_that_hangs_up_is_not_taken_for_a_server_with_tls(scheme, linger):
+    def script(peer: Peer) -> None:
+        peer.await_word()
+        if linger is not None:
+            peer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            peer.sock.close()
+
+    with Server(script) as proxy:
+        error = refused(f"ws://{LOOPBACK}:80/", proxy=proxy_url(proxy, scheme))
+    assert f"proxy {proxy_url(proxy, scheme)}" in str(error)
     assert "wants wss://" not in str(error)
 
 
