@@ -136,13 +136,13 @@ def encode_contents(contents: Sequence[tuple[int, bytes]]) -> list[Frame]:
         else:
             key = new_key()
             parts += (bytes((FIN | opcode, MASKED | length)), key, payload)
-            masks += (_UNMASKED, (key * 32)[:length])
+            masks += (UNMASKED, (key * 32)[:length])
     if parts:
         frames.append(_masked(parts, masks))
     return frames
 
 
-_UNMASKED: Final = bytes(6)  # a short header, and a key, which are not masked
+UNMASKED: Final = bytes(6)  # a short header, and a key, which are not masked
 
 
 def _masked(parts: list[bytes], masks: list[bytes]) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable, Mapping
 from os import PathLike
-from typing import Any, TypeAlias, cast
+from typing import TypeAlias, cast
 from urllib.parse import urlsplit
 
 from msgspec import Struct, field, structs
@@ -15,7 +15,7 @@ from .checks import check_number
 from .deflate import Deflate
 from .errors import ConnectionException, EndpointException
 
-__all__ = ["Headers", "Options"]
+__all__ = ["MIB", "Headers", "Options"]
 
 Headers: TypeAlias = Mapping[str, str] | Callable[[], Mapping[str, str]]
 """Of the opening handshake: given once, or asked for at each try."""
@@ -26,9 +26,9 @@ MIB = 1 << 20
 
 MAX_SECONDS = 1_000_000  # over a week; some systems can't wait for more than 24 days at once
 
-_MAYBE_SECRET = {"headers", "cookies", "proxy"}
+MAYBE_SECRET = {"headers", "cookies", "proxy"}
 
-_OWN_HEADERS = {"connection", "content-length", "host", "transfer-encoding", "upgrade"}
+OWN_HEADERS = {"connection", "content-length", "host", "transfer-encoding", "upgrade"}
 
 
 class Options(Struct, frozen=True, kw_only=True):
@@ -79,8 +79,8 @@ class Options(Struct, frozen=True, kw_only=True):
         if not isinstance(self.compression, bool | Deflate):
             raise TypeError(f"compression is True, False or a Deflate, not {type(self.compression).__name__}")
 
-    def __rich_repr__(self) -> list[tuple[str, Any]]:
-        return [(name, getattr(self, name)) for name in self.__struct_fields__ if name not in _MAYBE_SECRET]
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        return [(name, getattr(self, name)) for name in self.__struct_fields__ if name not in MAYBE_SECRET]
 
     def __repr__(self) -> str:
         return f"Options({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
@@ -132,7 +132,7 @@ def _check_header(option: str, name: object, value: object) -> None:
         if not " " <= character <= "~" and character != "\t":
             # Not the value, which may be a secret: a token with the line break of its file, say.
             raise ValueError(f"{option} has a value for {name!r} with {character!r} in it, which is no printable ASCII")
-    if option == "headers" and (name.lower() in _OWN_HEADERS or name.lower().startswith("sec-websocket-")):
+    if option == "headers" and (name.lower() in OWN_HEADERS or name.lower().startswith("sec-websocket-")):
         raise ValueError(f"headers has {name!r}, which the opening handshake sets itself")
     if option == "cookies" and ";" in value:
         raise ValueError(f"cookies has a value for {name!r} with a semicolon, which would begin another cookie")

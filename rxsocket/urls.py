@@ -10,9 +10,9 @@ from .errors import EndpointException
 
 __all__ = ["check_protocols", "check_url", "show", "without_login"]
 
-_ALPHANUMERIC = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_TOKEN = frozenset("!#$%&'*+-.^_`|~" + _ALPHANUMERIC)  # RFC 9110, section 5.6.2
-_HOST = frozenset("-._" + _ALPHANUMERIC)
+ALPHANUMERIC = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+TOKEN = frozenset("!#$%&'*+-.^_`|~" + ALPHANUMERIC)  # RFC 9110, section 5.6.2
+HOST = frozenset("-._" + ALPHANUMERIC)
 
 
 def check_url(url: str) -> SplitResult:
@@ -46,7 +46,7 @@ def _problem(url: str, parts: SplitResult, host: str) -> str:
         return f"its scheme is {parts.scheme!r}, and only ws and wss are spoken: begin it with ws:// or wss://"
     if not host:
         return "it has no host"
-    if ":" not in host and not _HOST.issuperset(host):
+    if ":" not in host and not HOST.issuperset(host):
         return f"it has the host {host!r}, with a character that no host has"
     if parts.port == 0:  # raises ValueError where it is none at all
         return "it has the port 0"
@@ -66,7 +66,7 @@ def without_login(url: str) -> str:
 def check_protocols(protocols: Sequence[str]) -> None:
     """Raise an EndpointException if sub-protocols can't be offered (section 4.1, item 10): each a token, and once."""
     for protocol in protocols:
-        if not protocol or not _TOKEN.issuperset(protocol):
+        if not protocol or not TOKEN.issuperset(protocol):
             cause = ValueError("it is no token as RFC 6455, section 4.1, wants it: letters, digits and !#$%&'*+-.^_`|~")
             raise EndpointException(f"the sub-protocol {protocol!r} can't be offered: {cause}") from cause
         if protocols.count(protocol) > 1:

@@ -306,6 +306,18 @@ def test_every_module_says_what_it_exports_sorted_and_it_is_there(name: str) -> 
         assert not each.startswith("_")
 
 
+def test_a_constant_that_one_module_has_of_another_is_exported_there() -> None:
+    found = 0
+    for name, path in SOURCES.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.level == 1 and node.module is not None:
+                constants = {alias.name for alias in node.names if alias.name.isupper()}
+                exported: list[str] = importlib.import_module(f"rxsocket.{node.module}").__all__
+                assert constants <= set(exported), f"{name} imports from {node.module}"
+                found += len(constants)
+    assert found
+
+
 def described_aliases() -> set[str]:
     """The names that are assigned at the top of a module, and have a docstring behind them."""
     found: set[str] = set()
