@@ -6,24 +6,26 @@ meet only in ``sync``:
 ===== =================================================================================================================
 floor modules
 ===== =================================================================================================================
-11    ``__main__``: the command line
-10    ``demo``: what the command shows (extra ``demo``)
-9     ``sync``: a store and a server kept the same; ``hub``: a server to sync with and to chat on (extra ``hub``);
+12    ``__main__``: the command line
+11    ``demo``: what the command shows (extra ``demo``)
+10    ``sync``: a store and a server kept the same; ``hub``: a server to sync with and to chat on (extra ``hub``);
       ``demo_stage``: where the demo's steps play
-8     ``socket``: an endpoint, described; ``demo_view``: the demo in a terminal, or in plain lines
-7     ``session``: a connection to a server, as its user has it
-6     ``runner``: a session's thread, through all its connections
-5     ``conversation``: what a session says and hears on one of them, from any thread
-4     ``channel``: an open connection in messages; ``opening``: makes one, by websocket-client
-3     ``lifecycle``: where a session stands, as streams; ``handshake``: RFC 6455's opening one, as text; ``outgoing``:
-      what is on its way out
-2     ``store``: values that change by handlers; ``messages``: what a session receives, as streams; ``states``: the
-      table of a session's life; ``options``: of an endpoint; ``encoding``: RFC 6455 from messages to bytes
-1     ``history``: of a store; ``resource``: the codec of entities; ``urls``: which can work; ``frames``: RFC 6455 from
-      bytes to messages; ``connection``: an open socket; ``backoff``: when to try again
-0     ``errors``; ``lenses``; ``subjects``; ``handlers``: of a store; ``deflate``: RFC 7692, without I/O; ``masking``:
-      of frames; ``waiting``: for a socket; ``keepalive``: of a connection; ``keeper``: of sessions that are held up;
-      ``chat``: the hub's rooms; ``entity``: what clients of a hub's path share
+9     ``socket``: an endpoint, described; ``demo_view``: the demo in a terminal, or in plain lines
+8     ``session``: a connection to a server, as its user has it
+7     ``runner``: a session's thread, through all its connections
+6     ``conversation``: what a session says and hears on one of them, from any thread
+5     ``channel``: an open connection in messages
+4     ``opening``: makes a connection, by websocket-client; ``lifecycle``: where a session stands, as streams;
+      ``outgoing``: what is on its way out
+3     ``handshake``: RFC 6455's opening one, as text; ``messages``: what a session receives, as streams; ``states``: the
+      table of a session's life; ``encoding``: RFC 6455 from messages to bytes
+2     ``store``: values that change by handlers; ``options``: of an endpoint; ``frames``: RFC 6455 from bytes to
+      messages; ``connection``: an open socket
+1     ``history``: of a store; ``resource``: the codec of entities; ``urls``: which can work; ``deflate``: RFC 7692,
+      without I/O; ``backoff``: when to try again
+0     ``errors``; ``lenses``; ``subjects``; ``handlers``: of a store; ``checks``: of numbers that are chosen;
+      ``masking``: of frames; ``waiting``: for a socket; ``keepalive``: of a connection; ``keeper``: of sessions that
+      are held up; ``chat``: the hub's rooms; ``entity``: what clients of a hub's path share
 ===== =================================================================================================================
 """
 
@@ -34,13 +36,13 @@ from .errors import (
     CloseException,
     ConnectionException,
     DecodeException,
+    EndpointException,
     HandshakeException,
     HoldException,
     ProtocolException,
     RxSocketException,
     SendException,
     SubscriberException,
-    UrlException,
 )
 from .frames import Close
 from .handlers import EmittingHandler, Handler, handled_by
@@ -68,6 +70,7 @@ __all__ = [
     "DecodeException",
     "Deflate",
     "EmittingHandler",
+    "EndpointException",
     "Handler",
     "HandshakeException",
     "History",
@@ -92,7 +95,6 @@ __all__ = [
     "Sync",
     "SyncStatus",
     "Tracker",
-    "UrlException",
     "element",
     "field",
     "handled_by",

@@ -8,11 +8,13 @@ from collections.abc import Callable, Collection
 from msgspec import Struct
 from reactivex import abc
 
-from .errors import CertificateException, HandshakeException, RxSocketException, UrlException
+from .checks import check_number
+from .errors import CertificateException, EndpointException, HandshakeException, RxSocketException
 
 __all__ = ["Backoff"]
 
 TRANSIENT = {408, 429}  # of the statuses 4xx: the request took too long; there were too many
+MAX_SECONDS = 1_000_000
 FINAL_CODES = frozenset({1000, 1008})  # RFC 6455, section 7.4.1: all was done; what was sent is against a policy
 
 
@@ -21,8 +23,9 @@ class Backoff(Struct, frozen=True, kw_only=True):
 
     What it does not try again, since it would end in the same way: a connection that the server closed with one of
     ``final_codes``, a handshake that it refused with a status 4xx (but 408 and 429), a certificate that is not
-    accepted, and a URL that can never work, of a function. Nor one that this side closed. A try that
-    ``session.reconnect()`` asks for is none of its own: the intervals, and ``attempts``, begin anew with it.
+    accepted, and an endpoint that can never work (:class:`~rxsocket.EndpointException`), since a function returned no
+    URL, say; but one that raised is asked again. Nor one that this side closed. A try that ``session.reconnect()`` asks
+    for is none of its own: the intervals, and ``attempts``, begin anew with it.
 
     Attributes:
         initial: Seconds before the first try; ``maximum``, if that is less.
@@ -55,25 +58,16 @@ class Backoff(Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         for name, low, high in (
-            ("initial", 0, 1e6),
+            ("initial", 0, MAX_SECONDS),
             ("factor", 1, 1000),
-            ("maximum", 0, 1e6),
+            ("maximum", 0, MAX_SECONDS),
             ("jitter", 0, 1),
-            ("stable", 0, 1e6),
+            ("stable", 0, MAX_SECONDS),
         ):
-            number: object = getattr(self, name)
-            if isinstance(number, bool) or not isinstance(number, int | float):
-                raise TypeError(f"{name} of a Backoff is a number, not {type(number).__name__}")
-            if not low <= number <= high:
-                raise ValueError(f"{name} of a Backoff is from {low} to {high:g}, not {number}")
-        attempts: object = self.attempts
-        if attempts is not None:
-            if isinstance(attempts, bool) or not isinstance(attempts, int):
-                raise TypeError(f"attempts of a Backoff is an int, or None, not {type(attempts).__name__}")
-            if attempts < 0:
-                raise ValueError(f"attempts of a Backoff is 0 or more, or None, not {attempts}")
+            check_number(f"{name} of a Backoff", getattr(self, name), float, low, high)
+        check_number("attempts of a Backoff", self.attempts, int, 0, optional=True)
         codes: Collection[object] = self.final_codes
-        if not isinstance(codes, Collection) or not all(isinstance(code, int) for code in codes):
+        if not isinstance(codes, Collection) or any(isinstance(c, bool) or not isinstance(c, int) for c in codes):
             raise TypeError(f"final_codes of a Backoff is a collection of int, not {codes!r}")
         if not isinstance(self.scheduler, abc.SchedulerBase | None):
             raise TypeError(f"scheduler of a Backoff is one of reactivex, or None, not {self.scheduler!r}")
@@ -107,7 +101,7 @@ class Backoff(Struct, frozen=True, kw_only=True):
         match cause:
             case HandshakeException(status=status):
                 return 400 <= status < 500 and status not in TRANSIENT  # noqa: PLR2004 RFC 9110, section 15.5
-            case CertificateException() | UrlException():
+            case CertificateException() | EndpointException():
                 return True
             case _:
                 return code in self.final_codes

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import re
 import zlib
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from msgspec import Struct, structs
+
+from .checks import check_number
 
 __all__ = ["Deflate", "Deflater", "Inflater"]
 
@@ -58,20 +60,15 @@ class Deflate(Struct, frozen=True, kw_only=True):
     min_size: int = 128
 
     def __post_init__(self) -> None:
-        for name in _FLAGS:
+        for name in FLAGS:
             if not isinstance(flag := getattr(self, name), bool):
                 raise TypeError(f"{name} is a bool, not {type(flag).__name__}")
-        for name, (low, high) in _RANGES.items():
-            number = getattr(self, name)
-            if isinstance(number, bool) or not isinstance(number, int):
-                raise TypeError(f"{name} is an int, not {type(number).__name__}")
-            if number < low or (high is not None and number > high):
-                limits = f"{low} or more" if high is None else f"from {low} to {high}"
-                raise ValueError(f"{name} is {limits}, not {number}")
+        for name, (low, high) in RANGES.items():
+            check_number(name, getattr(self, name), int, low, high)
 
     def offer(self) -> str:
         """Return what the request's ``Sec-WebSocket-Extensions`` says (section 7.1)."""
-        parts = [NAME, *(name for name in _FLAGS if getattr(self, name))]
+        parts = [NAME, *(name for name in FLAGS if getattr(self, name))]
         if self.server_max_window_bits < MAX_BITS:
             parts.append(f"server_max_window_bits={self.server_max_window_bits}")
         # Without a value it says that the server may ask for any (section 7.1.2.2).
@@ -91,7 +88,7 @@ class Deflate(Struct, frozen=True, kw_only=True):
         extension, *parameters = (part.strip() for part in answer.split(";"))
         if extension != NAME:
             raise ValueError(f"uses the extension {extension!r}, which was not offered")
-        agreed: dict[str, Any] = {}
+        agreed: dict[str, int] = {}
         for parameter in parameters:
             name, equals, value = (part.strip() for part in parameter.partition("="))
             if name in agreed:
@@ -105,11 +102,11 @@ class Deflate(Struct, frozen=True, kw_only=True):
 
     def _answered(self, name: str, value: str | None) -> int:
         """Return the value of one of the answer's parameters."""
-        if name in _FLAGS:
+        if name in FLAGS:
             if value is not None:
                 raise ValueError(f"answers the offer of {NAME} with {name}={value}, which takes no value")
             return True
-        if name not in _WINDOWS:
+        if name not in WINDOWS:
             raise ValueError(f"answers the offer of {NAME} with {name!r}, which is none of its parameters")
         # RFC 6455, section 9.1: a value may be quoted. Section 7.1.2: no leading zeros.
         if value is None or not (bits := re.fullmatch(r'([89]|1[0-5])|"([89]|1[0-5])"', value)):
@@ -131,10 +128,10 @@ class Deflate(Struct, frozen=True, kw_only=True):
         return Deflater(self)
 
 
-_FLAGS: Final = ("server_no_context_takeover", "client_no_context_takeover")
-_WINDOWS: Final = ("server_max_window_bits", "client_max_window_bits")
-_RANGES: Final[dict[str, tuple[int, int | None]]] = {
-    **dict.fromkeys(_WINDOWS, (MIN_BITS, MAX_BITS)),
+FLAGS: Final = ("server_no_context_takeover", "client_no_context_takeover")
+WINDOWS: Final = ("server_max_window_bits", "client_max_window_bits")
+RANGES: Final[dict[str, tuple[int, int | None]]] = {
+    **dict.fromkeys(WINDOWS, (MIN_BITS, MAX_BITS)),
     "level": (1, 9),
     "mem_level": (1, 9),
     "min_size": (1, None),

@@ -85,14 +85,15 @@ def content_of(message: str | bytes | bytearray | memoryview) -> tuple[int, Payl
 
     Raises:
         TypeError: The message is neither.
-        ValueError: The text has lone surrogates, so it can't be UTF-8; or the buffer is not contiguous.
+        ValueError: The text has lone surrogates, so it can't be UTF-8.
     """
     if isinstance(message, str):
         return TEXT, message.encode()
     if isinstance(message, bytes | bytearray):
         return BINARY, message
     if isinstance(message, memoryview):
-        return BINARY, message.cast("B") if message.c_contiguous else message.tobytes()
+        # A view of no bytes, or with gaps, can't be cast.
+        return BINARY, message.cast("B") if message.nbytes and message.c_contiguous else message.tobytes()
     raise TypeError(f"a message is a str, bytes, bytearray or memoryview, not {type(message).__name__}")
 
 
@@ -135,13 +136,13 @@ def encode_contents(contents: Sequence[tuple[int, bytes]]) -> list[Frame]:
         else:
             key = new_key()
             parts += (bytes((FIN | opcode, MASKED | length)), key, payload)
-            masks += (_UNMASKED, (key * 32)[:length])
+            masks += (UNMASKED, (key * 32)[:length])
     if parts:
         frames.append(_masked(parts, masks))
     return frames
 
 
-_UNMASKED: Final = bytes(6)  # a short header, and a key, which are not masked
+UNMASKED: Final = bytes(6)  # a short header, and a key, which are not masked
 
 
 def _masked(parts: list[bytes], masks: list[bytes]) -> bytes:

@@ -4,11 +4,11 @@
 
     RxSocketException
     ├── ConnectionException      no connection could be made, or it was lost
-    │   ├── UrlException         the URL can never work
+    │   ├── EndpointException    the endpoint can never work as it is described
     │   ├── HandshakeException   the server answered with something else than 101
     │   └── CertificateException the server's certificate was not accepted
     ├── ProtocolException        the peer broke RFC 6455, or a limit
-    ├── SendException            a message could not be sent
+    ├── SendException            a message, or a ping, was not sent, or may have been lost
     ├── CloseException           a close code or reason that may not be sent
     ├── DecodeException          a message is not the entity that was expected
     ├── HoldException            messages that nobody had subscribed to were let go
@@ -27,13 +27,13 @@ __all__ = [
     "CloseException",
     "ConnectionException",
     "DecodeException",
+    "EndpointException",
     "HandshakeException",
     "HoldException",
     "ProtocolException",
     "RxSocketException",
     "SendException",
     "SubscriberException",
-    "UrlException",
 ]
 
 
@@ -45,11 +45,19 @@ class RxSocketException(Exception):
 
 
 class ConnectionException(RxSocketException):
-    """No connection could be made, or it was lost; ``__cause__`` has the reason where there is one."""
+    """No connection could be made, or it was lost; ``__cause__`` has the reason where there is one.
+
+    So it is where the system has no descriptor, or no thread, left for a session, and where a session is to connect
+    again that is closed.
+    """
 
 
-class UrlException(ConnectionException):
-    """The URL can never work, whatever the server is: it is another scheme's, say; the message says why."""
+class EndpointException(ConnectionException):
+    """The endpoint can never work as it is described, whatever the server does; the message says why.
+
+    Its URL is another scheme's, a sub-protocol's name is no token, or its CA file is not there, say. What can be known
+    is raised when the socket connects; what a function returns ends the session, whatever its policy is.
+    """
 
 
 class HandshakeException(ConnectionException):
@@ -85,7 +93,13 @@ class ProtocolException(RxSocketException):
 
 
 class SendException(RxSocketException):
-    """The message was not sent: the session is closing or closed, or the outgoing buffer stayed full."""
+    """A message, or a ping, was not sent; ``__cause__`` has what ended the connection, if that is why.
+
+    The session is closing or closed, or the connection was lost just now; there was none within ``send_timeout``, or
+    at the moment where nothing may wait (``wait=False``, a ping, and on the session's own thread); or the peer did not
+    read, so that what is on its way out left no room. A :class:`~rxsocket.Sync` reports a change that it could not
+    send, and at its end a last one that was sent, but may not have reached the server.
+    """
 
 
 class CloseException(RxSocketException):

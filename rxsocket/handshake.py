@@ -10,9 +10,9 @@ from typing import Final
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit, urlunsplit
 
 from .deflate import Deflate
-from .errors import ConnectionException, HandshakeException
+from .errors import ConnectionException, EndpointException, HandshakeException
 from .options import Options
-from .urls import check_url, show
+from .urls import check_url, show, without_login
 
 __all__ = ["HEAD_END", "accepted", "parsed", "redirected", "refusal", "request_headers"]
 
@@ -30,7 +30,7 @@ def request_headers(url: SplitResult, given: SplitResult, protocols: Sequence[st
         options: The endpoint's options.
 
     Raises:
-        ConnectionException: The function that gives the headers failed.
+        ConnectionException: The function that gives the headers raised, or returned what can't be sent.
     """
     headers: dict[str, str] = {}
     # What was given for one server, another that it redirects to does not get.
@@ -130,11 +130,13 @@ def redirected(url: SplitResult, headers: Mapping[str, str]) -> SplitResult:
     base = urlunsplit(url._replace(scheme="https" if url.scheme == "wss" else "http"))
     try:
         location = urlsplit(urljoin(base, headers["location"]))
-    except ValueError as error:
-        problem = f"{show(url)} redirects to {headers['location']!r}, which can't work: {error}"
-        raise ConnectionException(problem) from error
-    scheme = {"http": "ws", "https": "wss"}.get(location.scheme, location.scheme)
-    target = check_url(urlunsplit(location._replace(scheme=scheme, fragment="")))
+        scheme = {"http": "ws", "https": "wss"}.get(location.scheme, location.scheme)
+        target = check_url(urlunsplit(location._replace(scheme=scheme, fragment="")))
+    except (ValueError, EndpointException) as error:
+        # Not for ever: it is the server that may lead elsewhere at another try.
+        problem = f"{show(url)} redirects to {without_login(headers['location'])!r}, which can't work"
+        cause = error if isinstance(error, ValueError) else error.__cause__
+        raise ConnectionException(f"{problem}: {cause}") from error
     if url.scheme == "wss" and target.scheme == "ws":
         raise ConnectionException(f"{show(url)} redirects to {show(target)}, which gives up TLS: not followed")
     return target

@@ -15,8 +15,9 @@ import threading
 import time
 from collections.abc import Sequence
 from io import BytesIO
+from os import PathLike
 from typing import cast
-from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from websocket import (
     WebSocket,
@@ -26,17 +27,29 @@ from websocket import (
     WebSocketProxyException,
     WebSocketTimeoutException,
 )
+from websocket._http import HAVE_PYTHON_SOCKS
 
 from .connection import Connection, shut_down
-from .errors import CertificateException, ConnectionException
+from .errors import CertificateException, ConnectionException, EndpointException
 from .handshake import HEAD_END, accepted, parsed, redirected, refusal, request_headers
 from .options import Options
 from .urls import show
 
-__all__ = ["Opening"]
+__all__ = ["Opening", "check_needs"]
 
 MAX_REDIRECTS = 5
 PIECE = 1 << 12  # bytes that an answer is read in
+TLS_ALERT = b"\x15\x03"  # RFC 8446, section 5.1: how a record of this type begins
+
+# What to do, by OpenSSL's codes of what is wrong with a certificate (X509_V_ERR_...).
+CERTIFICATE_ADVICE = {
+    9: ". It is not valid yet: see whether the clock of this machine is right",
+    10: ". It has to be renewed",
+    **dict.fromkeys(
+        range(18, 22), ". If it is right, pass ssl= the file of the authority that signed it, or an SSLContext"
+    ),
+    **dict.fromkeys((62, 64), ". Connect by a name that it has"),
+}
 
 
 class _GuardedSocket:
@@ -137,7 +150,7 @@ class _Client(WebSocket):
 class _Context:
     """An SSLContext, as far as websocket-client uses one, which shows the socket before the TLS handshake begins."""
 
-    def __init__(self, opening: Opening, choice: ssl.SSLContext | str | None) -> None:
+    def __init__(self, opening: Opening, choice: ssl.SSLContext | str | PathLike[str] | None) -> None:
         self._opening = opening
         self._choice = choice
 
@@ -194,7 +207,7 @@ class Opening:
                 refused = refusal(client.answer, url)
                 if refused is None and isinstance(error, ConnectionException):
                     raise
-                raise refused or _translated(error, url, self._options) from error
+                raise refused or _translated(error, url, self._options, client) from error
             line, answered, rest = parsed(client.answer)
             if client.raw is None:
                 url = redirected(url, answered)
@@ -240,7 +253,7 @@ class Opening:
                 raise ConnectionException(f"the attempt to connect to {show(url)} was given up")
         try:
             client.connect(
-                urlunsplit(url._replace(netloc=url.netloc.rpartition("@")[2])),
+                show(url),
                 timeout=self.remaining(),
                 header=headers,
                 origin=self._options.origin,
@@ -253,15 +266,23 @@ class Opening:
                 raise
 
 
-def _translated(error: Exception, url: SplitResult, options: Options) -> ConnectionException:
+def check_needs(options: Options, *, tls: bool) -> None:
+    """Raise an EndpointException if what the options need is not there: a CA file, for TLS, or the extra ``socks``.
+
+    The system's own authorities are not read, which takes long; nor is anything kept, since the file may change.
+    """
+    _proxy(options)
+    if tls and options.ssl is not None:
+        _tls_context(options.ssl)
+
+
+def _translated(error: Exception, url: SplitResult, options: Options, client: _Client) -> ConnectionException:
     """Say in a sentence, and as one of our own, what websocket-client, or what it uses, raised."""
     where = show(url) + _through(options.proxy)
     match error:
         case ssl.SSLCertVerificationError():
-            return CertificateException(
-                f"the certificate of {url.hostname} was not accepted: {error.verify_message}. If it is right, pass "
-                f"ssl= the file of the authority that signed it, or an SSLContext"
-            )
+            problem = f"the certificate of {url.hostname} was not accepted: {error.verify_message.rstrip('.')}"
+            return CertificateException(problem + CERTIFICATE_ADVICE.get(error.verify_code, ""))
         case ssl.SSLError():
             problem = f"TLS with {where} failed: {error.reason or error}. A server without TLS wants ws://"
         case WebSocketAddressException():
@@ -272,10 +293,12 @@ def _translated(error: Exception, url: SplitResult, options: Options) -> Connect
             | WebSocketProxyException(__context__=WebSocketTimeoutException())
         ):
             problem = f"{where} did not answer within connect_timeout={options.connect_timeout:g} s"
-        case WebSocketConnectionClosedException():
+        case (
+            WebSocketConnectionClosedException() | ConnectionResetError() | ConnectionAbortedError() | BrokenPipeError()
+        ):
             problem = f"{where} hung up during the handshake"
-        case WebSocketException() if "Python Socks" in str(error):
-            problem = "a SOCKS proxy needs the extra socks: pip install 'rxsocket[socks]', or '.[socks]' in a clone"
+            if url.scheme == "ws" and client.request and (not client.answer or client.answer.startswith(TLS_ALERT)):
+                problem += ". A server with TLS wants wss://"
         case WebSocketException() if not isinstance(error, WebSocketProxyException):
             problem = f"{where} does not answer as RFC 6455, section 4.2.2, wants it: {error}"
         case _:
@@ -289,13 +312,13 @@ def _through(proxy: str | None) -> str:
     return " through the environment's proxy" if proxy == "env" else f" through the proxy {show(urlsplit(proxy))}"
 
 
-def _tls_context(choice: ssl.SSLContext | str | None) -> ssl.SSLContext:
+def _tls_context(choice: ssl.SSLContext | str | PathLike[str] | None) -> ssl.SSLContext:
     if isinstance(choice, ssl.SSLContext):
         return choice
     try:
         return ssl.create_default_context(cafile=choice)
-    except OSError as error:
-        raise ConnectionException(f"ssl={choice!r} is no file of CA certificates: {error}") from error
+    except (OSError, ValueError) as error:
+        raise EndpointException(f"ssl={choice!r} is no file of CA certificates: {error}") from error
 
 
 def _proxy(options: Options) -> dict[str, object]:
@@ -305,6 +328,10 @@ def _proxy(options: Options) -> dict[str, object]:
     if options.proxy == "env":
         return {}
     proxy = urlsplit(options.proxy)
+    if proxy.scheme != "http" and not HAVE_PYTHON_SOCKS:
+        raise EndpointException(
+            "a SOCKS proxy needs the extra socks: pip install 'rxsocket[socks]', or '.[socks]' in a clone"
+        )
     return {
         "proxy_type": proxy.scheme,
         "http_proxy_host": proxy.hostname,

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias, cast
+from os import PathLike
+from typing import TypeAlias, cast
 from urllib.parse import urlsplit
 
 from msgspec import Struct, field, structs
 
 from .backoff import Backoff
+from .checks import check_number
 from .deflate import Deflate
-from .errors import ConnectionException
+from .errors import ConnectionException, EndpointException
 
-__all__ = ["Headers", "Options"]
+__all__ = ["MIB", "Headers", "Options"]
 
 Headers: TypeAlias = Mapping[str, str] | Callable[[], Mapping[str, str]]
 """Of the opening handshake: given once, or asked for at each try."""
@@ -24,9 +26,9 @@ MIB = 1 << 20
 
 MAX_SECONDS = 1_000_000  # over a week; some systems can't wait for more than 24 days at once
 
-_MAYBE_SECRET = {"headers", "cookies", "proxy"}
+MAYBE_SECRET = {"headers", "cookies", "proxy"}
 
-_OWN_HEADERS = {"connection", "content-length", "host", "transfer-encoding", "upgrade"}
+OWN_HEADERS = {"connection", "content-length", "host", "transfer-encoding", "upgrade"}
 
 
 class Options(Struct, frozen=True, kw_only=True):
@@ -40,7 +42,7 @@ class Options(Struct, frozen=True, kw_only=True):
     headers: Headers = field(default_factory=dict[str, str])
     cookies: Mapping[str, str] = field(default_factory=dict[str, str])
     origin: str | None = None
-    ssl: ssl.SSLContext | str | None = None
+    ssl: ssl.SSLContext | str | PathLike[str] | None = None
     proxy: str | None = None
     connect_timeout: float = 10.0
     send_timeout: float = 30.0
@@ -62,23 +64,23 @@ class Options(Struct, frozen=True, kw_only=True):
         structs.force_setattr(self, "cookies", _checked_pairs("cookies", self.cookies))
         if self.origin is not None:
             _check_header("origin", "Origin", self.origin)
-        if not isinstance(self.ssl, ssl.SSLContext | str | None):
+        if not isinstance(self.ssl, ssl.SSLContext | str | PathLike | None):
             raise TypeError(f"ssl is an ssl.SSLContext, or the path of a CA file, not {type(self.ssl).__name__}")
         _check_proxy(self.proxy)
         for name in ("connect_timeout", "send_timeout", "close_timeout"):
-            _check_seconds(name, getattr(self, name))
+            check_number(f"{name}, in seconds,", getattr(self, name), float, 0, MAX_SECONDS, above=True)
         for name in ("max_size", "max_fragments", "max_handshake", "max_outgoing", "max_held", "max_held_messages"):
-            _check_limit(name, getattr(self, name))
+            check_number(name, getattr(self, name), int, 1)
         for name in ("ping_interval", "ping_timeout"):
-            if getattr(self, name) is not None:
-                _check_seconds(name, getattr(self, name))
+            seconds = getattr(self, name)
+            check_number(f"{name}, in seconds,", seconds, float, 0, MAX_SECONDS, above=True, optional=True)
         if not isinstance(self.reconnect, Backoff | None):
             raise TypeError(f"reconnect is a Backoff, or None, not {type(self.reconnect).__name__}")
         if not isinstance(self.compression, bool | Deflate):
             raise TypeError(f"compression is True, False or a Deflate, not {type(self.compression).__name__}")
 
-    def __rich_repr__(self) -> list[tuple[str, Any]]:
-        return [(name, getattr(self, name)) for name in self.__struct_fields__ if name not in _MAYBE_SECRET]
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        return [(name, getattr(self, name)) for name in self.__struct_fields__ if name not in MAYBE_SECRET]
 
     def __repr__(self) -> str:
         return f"Options({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
@@ -87,14 +89,21 @@ class Options(Struct, frozen=True, kw_only=True):
         """Return the headers for one opening handshake.
 
         Raises:
-            ConnectionException: The function that was given for them raised, or returned what can't be sent.
+            ConnectionException: The function that was given for them raised.
+            EndpointException: It returned what can't be sent.
         """
         if not callable(self.headers):
             return self.headers
         try:
-            return _checked_pairs("headers", self.headers())
+            given = self.headers()
         except Exception as error:
             raise ConnectionException(f"the function that gives the headers failed: {error!r}") from error
+        try:
+            return _checked_pairs("headers", given)
+        except Exception as error:
+            raise EndpointException(
+                f"the function that gives the headers returned what can't be sent: {error}"
+            ) from error
 
     @property
     def deflate(self) -> Deflate | None:
@@ -113,20 +122,6 @@ def _checked_pairs(option: str, pairs: object) -> dict[str, str]:
     return dict(checked)
 
 
-def _check_seconds(option: str, seconds: object) -> None:
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
-        raise TypeError(f"{option} is a number of seconds, not {type(seconds).__name__}")
-    if not 0 < seconds <= MAX_SECONDS:
-        raise ValueError(f"{option} is a number of seconds over 0, up to {MAX_SECONDS}, not {seconds}")
-
-
-def _check_limit(option: str, limit: object) -> None:
-    if isinstance(limit, bool) or not isinstance(limit, int):
-        raise TypeError(f"{option} is an int, not {type(limit).__name__}")
-    if limit < 1:
-        raise ValueError(f"{option} is 1 or more, not {limit}")
-
-
 def _check_header(option: str, name: object, value: object) -> None:
     if not isinstance(name, str) or not isinstance(value, str):
         raise TypeError(f"{option} has str names and str values, not {name!r}: {type(value).__name__}")
@@ -137,7 +132,7 @@ def _check_header(option: str, name: object, value: object) -> None:
         if not " " <= character <= "~" and character != "\t":
             # Not the value, which may be a secret: a token with the line break of its file, say.
             raise ValueError(f"{option} has a value for {name!r} with {character!r} in it, which is no printable ASCII")
-    if option == "headers" and (name.lower() in _OWN_HEADERS or name.lower().startswith("sec-websocket-")):
+    if option == "headers" and (name.lower() in OWN_HEADERS or name.lower().startswith("sec-websocket-")):
         raise ValueError(f"headers has {name!r}, which the opening handshake sets itself")
     if option == "cookies" and ";" in value:
         raise ValueError(f"cookies has a value for {name!r} with a semicolon, which would begin another cookie")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl as _ssl
 from collections.abc import Callable, Mapping
 from functools import partial
+from os import PathLike
 from typing import TypeAlias
 from urllib.parse import SplitResult
 
@@ -12,7 +13,8 @@ from msgspec import Struct, structs
 
 from .backoff import Backoff
 from .deflate import Deflate
-from .errors import ConnectionException, UrlException
+from .errors import ConnectionException, EndpointException
+from .opening import check_needs
 from .options import MIB, Headers, Options
 from .session import Session
 from .urls import check_protocols, check_url, show, without_login
@@ -69,8 +71,9 @@ class Socket:
                 ``messages`` can be subscribed to and all get everything.
 
         Raises:
-            ConnectionException: The URL, or a sub-protocol's name, can never work; or the system has no descriptor, or
-                no thread, left for another session. The cause is chained.
+            EndpointException: It can never work as it is described: for its URL, a sub-protocol's name, a CA file that
+                is not there, or a SOCKS proxy without the extra ``socks``.
+            ConnectionException: The system has no descriptor, or no thread, left for another session.
         """
         return self.prepare(sub_url, paused=paused).start()
 
@@ -82,14 +85,16 @@ class Socket:
             paused: As :meth:`connect` takes it.
 
         Raises:
-            ConnectionException: The URL, or a sub-protocol's name, can never work; or the system has no descriptor left
-                for another session. The cause is chained.
+            EndpointException: As :meth:`connect` raises it.
+            ConnectionException: The system has no descriptor left for another session.
         """
         check_protocols(self._protocols)
         url = _join(self._url, sub_url)
         if callable(url):
+            check_needs(self._options, tls=False)  # whether by TLS is only known when the function says where to
             return Session(_name(url), partial(_asked, url), self._protocols, self._options, paused=paused)
         target = check_url(url)
+        check_needs(self._options, tls=target.scheme == "wss")
         return Session(show(target), lambda: target, self._protocols, self._options, paused=paused)
 
     def reconnecting(self, backoff: Backoff | None) -> Socket:
@@ -118,8 +123,10 @@ def _join(url: URL, sub_url: str) -> URL:
         raise TypeError(f"what is appended to a URL is a str, not {type(sub_url).__name__}")
     if not sub_url:
         return url
-    if callable(url):
-        return _Appended(url, sub_url)
+    return _Appended(url, sub_url) if callable(url) else _joined(url, sub_url)
+
+
+def _joined(url: str, sub_url: str) -> str:
     base, base_mark, base_query = url.partition("?")
     path, path_mark, query = sub_url.partition("?")
     joined = f"{base.rstrip('/')}/{path.lstrip('/')}" if path else base
@@ -134,9 +141,9 @@ class _Appended(Struct, frozen=True):
     sub_url: str
 
     def __call__(self) -> str:
-        joined = _join(self.url(), self.sub_url)
-        assert isinstance(joined, str)  # noqa: S101 as what it was made of
-        return joined
+        given = self.url()
+        # What is no URL is told of by who asks, with the others.
+        return _joined(given, self.sub_url) if isinstance(given, str) else given
 
 
 def _asked(url: Callable[[], str]) -> SplitResult:
@@ -146,9 +153,8 @@ def _asked(url: Callable[[], str]) -> SplitResult:
     except Exception as error:
         raise ConnectionException(f"the function {_name(url)} that gives the URL failed: {error!r}") from error
     if not isinstance(given, str):
-        raise UrlException(
-            f"the function {_name(url)} that gives the URL returned {type(given).__name__}, and a URL is a str"
-        )
+        problem = f"returned {type(given).__name__}, and a URL is a str"
+        raise EndpointException(f"the function {_name(url)} that gives the URL {problem}")
     return check_url(given)
 
 
@@ -164,7 +170,7 @@ def websocket(
     headers: Headers | None = None,
     cookies: Mapping[str, str] | None = None,
     origin: str | None = None,
-    ssl: _ssl.SSLContext | str | None = None,
+    ssl: _ssl.SSLContext | str | PathLike[str] | None = None,
     proxy: str | None = None,
     connect_timeout: float = 10.0,
     send_timeout: float = 30.0,
@@ -189,6 +195,7 @@ def websocket(
             :attr:`Session.protocol <rxsocket.Session.protocol>` says what it picked.
         headers: Headers of the opening handshake, beside those that it needs itself. Like cookies and authorization,
             they are not sent to another host that the server redirects to. Or a function that returns them, likewise.
+            If such a function raises, that counts as a try that failed; what it returns and can never work is the end.
         cookies: Cookies of the opening handshake.
         origin: The ``Origin`` header; none is sent unless given.
         ssl: How a ``wss://`` server is verified: None by the system's certificate authorities; a path by the

@@ -6,20 +6,20 @@ import re
 from collections.abc import Sequence
 from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
-from .errors import ConnectionException, UrlException
+from .errors import EndpointException
 
 __all__ = ["check_protocols", "check_url", "show", "without_login"]
 
-_ALPHANUMERIC = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_TOKEN = frozenset("!#$%&'*+-.^_`|~" + _ALPHANUMERIC)  # RFC 9110, section 5.6.2
-_HOST = frozenset("-._" + _ALPHANUMERIC)
+ALPHANUMERIC = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+TOKEN = frozenset("!#$%&'*+-.^_`|~" + ALPHANUMERIC)  # RFC 9110, section 5.6.2
+HOST = frozenset("-._" + ALPHANUMERIC)
 
 
 def check_url(url: str) -> SplitResult:
     """Return a URL in parts, percent-encoded and with an ASCII host, if a connection to it could work.
 
     Raises:
-        UrlException: It can't; the cause is chained.
+        EndpointException: It can't; the cause is chained.
     """
     try:
         parts = urlsplit(url)
@@ -29,9 +29,9 @@ def check_url(url: str) -> SplitResult:
     except ValueError as error:
         # What it says may quote the password.
         cause = ValueError("user, password, host or port is not as it must be") if "@" in url else error
-        raise UrlException(f"the URL {without_login(url)!r} can't work: {cause}") from cause
+        raise EndpointException(f"the URL {without_login(url)!r} can't work: {cause}") from cause
     if problem:
-        raise UrlException(f"the URL {without_login(url)!r} can't work: {problem}") from ValueError(problem)
+        raise EndpointException(f"the URL {without_login(url)!r} can't work: {problem}") from ValueError(problem)
     userinfo, at, _ = parts.netloc.rpartition("@")
     netloc = userinfo + at + (f"[{host}]" if ":" in host else host) + (f":{parts.port}" if parts.port else "")
     path = quote(parts.path, safe="/%:@!$&'()*+,;=~")
@@ -46,7 +46,7 @@ def _problem(url: str, parts: SplitResult, host: str) -> str:
         return f"its scheme is {parts.scheme!r}, and only ws and wss are spoken: begin it with ws:// or wss://"
     if not host:
         return "it has no host"
-    if ":" not in host and not _HOST.issuperset(host):
+    if ":" not in host and not HOST.issuperset(host):
         return f"it has the host {host!r}, with a character that no host has"
     if parts.port == 0:  # raises ValueError where it is none at all
         return "it has the port 0"
@@ -64,14 +64,14 @@ def without_login(url: str) -> str:
 
 
 def check_protocols(protocols: Sequence[str]) -> None:
-    """Raise a ConnectionException if sub-protocols can't be offered (section 4.1, item 10): each a token, and once."""
+    """Raise an EndpointException if sub-protocols can't be offered (section 4.1, item 10): each a token, and once."""
     for protocol in protocols:
-        if not protocol or not _TOKEN.issuperset(protocol):
+        if not protocol or not TOKEN.issuperset(protocol):
             cause = ValueError("it is no token as RFC 6455, section 4.1, wants it: letters, digits and !#$%&'*+-.^_`|~")
-            raise ConnectionException(f"the sub-protocol {protocol!r} can't be offered: {cause}") from cause
+            raise EndpointException(f"the sub-protocol {protocol!r} can't be offered: {cause}") from cause
         if protocols.count(protocol) > 1:
             cause = ValueError("it is there twice")
-            raise ConnectionException(f"the sub-protocol {protocol!r} can't be offered: {cause}") from cause
+            raise EndpointException(f"the sub-protocol {protocol!r} can't be offered: {cause}") from cause
 
 
 def show(url: SplitResult) -> str:

@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 from reactivex.scheduler import VirtualTimeScheduler
 
 from rxsocket.backoff import Backoff
-from rxsocket.errors import CertificateException, ConnectionException, HandshakeException, RxSocketException
+from rxsocket.errors import (
+    CertificateException,
+    ConnectionException,
+    EndpointException,
+    HandshakeException,
+    RxSocketException,
+)
 
 
 def test_the_intervals_grow_up_to_the_maximum() -> None:
@@ -72,6 +78,7 @@ def refused(status: int) -> HandshakeException:
         (1006, refused(503), False),
         (1006, refused(302), False),
         (1006, CertificateException("expired"), True),
+        (1006, EndpointException("no URL"), True),
     ],
 )
 def test_what_is_final(code: int, cause: RxSocketException | None, final: bool) -> None:  # noqa: FBT001
@@ -134,7 +141,14 @@ def test_a_backoff_is_a_value_that_cannot_be_changed_and_is_made_by_keywords() -
 
 
 @pytest.mark.parametrize(
-    "options", [{"final_codes": 4000}, {"final_codes": ["4000"]}, {"scheduler": 1}, {"scheduler": VirtualTimeScheduler}]
+    "options",
+    [
+        {"final_codes": 4000},
+        {"final_codes": ["4000"]},
+        {"final_codes": [True]},
+        {"scheduler": 1},
+        {"scheduler": VirtualTimeScheduler},
+    ],
 )
 def test_an_option_of_a_wrong_type_is_named(options: dict[str, Any]) -> None:
     with pytest.raises(TypeError, match=next(iter(options))):

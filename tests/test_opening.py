@@ -20,8 +20,8 @@ import websocket._handshake
 from openings import assert_ended, connected, opening
 from peers import DEADLINE, LOOPBACK, Peer, Server, SocksServer, echo_server, http_proxy, switching
 
-from rxsocket.errors import CertificateException, ConnectionException, HandshakeException
-from rxsocket.opening import MAX_REDIRECTS, Opening
+from rxsocket.errors import CertificateException, ConnectionException, EndpointException, HandshakeException
+from rxsocket.opening import MAX_REDIRECTS, Opening, check_needs
 from rxsocket.options import Options
 from rxsocket.socket import websocket as describe
 
@@ -210,25 +210,50 @@ def test_names_and_values_of_the_answer_may_be_in_any_case():
 
 
 @pytest.mark.parametrize(
-    "word", [b"", b"HTTP/1.1 101 Swit", b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"]
+    "word",
+    [
+        b"",
+        b"\x15\x03\x01\0\2\2\x46",
+        b"HTTP/1.1 101 Swit",
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n",
+    ],
 )
 def test_a_server_that_hangs_up_is_named(word):
     with Server(saying(word)) as server:
         error = refused(server.url)
     assert type(error) is ConnectionException
     assert f"{server.url} hung up" in str(error)
+    assert ("wants wss://" in str(error)) is not word.startswith(b"HTTP")
 
 
-def test_a_server_that_resets_the_connection_is_named():
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 101 Swit"])
+def test_a_server_that_resets_the_connection_is_named(answer):
     def script(peer: Peer) -> None:
         peer.request()
+        peer.sock.sendall(answer)
         peer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         peer.sock.close()
 
     with Server(script) as server:
         error = refused(server.url)
     assert type(error) is ConnectionException
-    assert server.url in str(error)
+    assert f"{server.url} hung up" in str(error)
+    assert isinstance(error.__cause__, OSError)
+
+
+@pytest.mark.parametrize("scheme", ["http", "socks5"])
+@pytest.mark.parametrize("linger", [None, RESET], ids=["end", "reset"])
+def test_a_proxy_that_hangs_up_is_not_taken_for_a_server_with_tls(scheme, linger):
+    def script(peer: Peer) -> None:
+        peer.await_word()
+        if linger is not None:
+            peer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            peer.sock.close()
+
+    with Server(script) as proxy:
+        error = refused(f"ws://{LOOPBACK}:80/", proxy=proxy_url(proxy, scheme))
+    assert f"proxy {proxy_url(proxy, scheme)}" in str(error)
+    assert "wants wss://" not in str(error)
 
 
 def test_a_server_that_answers_byte_by_byte_has_connect_timeout_in_all():
@@ -451,11 +476,16 @@ def test_a_redirect_without_a_location_is_told():
     assert f"{server.url}/a redirects without saying where to" in str(error)
 
 
-@pytest.mark.parametrize("location", ["ftp://host/b", "http://host:port/", "mailto:a@b.test", "http://[::1", "//[no]/"])
-def test_a_location_that_can_not_work_is_told(location):
+@pytest.mark.parametrize(
+    "location", ["ftp://host/b", "http://host:port/", "mailto:a@b.test", "http://[::1", "//[no]/", "//a:secret@b:port/"]
+)
+def test_a_location_that_can_not_work_is_told_and_is_not_the_endpoints_fault(location):
     with Server(at_path(a=to(location))) as server:
         error = refused(f"{server.url}/a")
-    assert "can't work" in str(error)
+    assert type(error) is ConnectionException
+    assert f"{server.url}/a redirects to" in str(error)
+    assert "can't work: " in str(error)
+    assert "secret" not in str(error)
 
 
 @pytest.mark.parametrize("scheme", ["http", "ws"])
@@ -533,15 +563,15 @@ def test_a_ca_that_the_system_does_not_know_is_not_accepted(authority):
 
 
 @pytest.mark.parametrize(
-    ("host", "certificate", "check"),
+    ("host", "certificate", "check", "advice"),
     [
-        (LOOPBACK, {"valid": timedelta(seconds=-1)}, "expired"),
-        (LOOPBACK, {"hosts": ["127.0.0.2"]}, "IP address mismatch"),
-        ("localhost", {"hosts": ["other.test"]}, "Hostname mismatch"),
-        (LOOPBACK, {"self_signed": True}, "self-signed certificate"),
+        (LOOPBACK, {"valid": timedelta(seconds=-1)}, "expired", "has to be renewed"),
+        (LOOPBACK, {"hosts": ["127.0.0.2"]}, "IP address mismatch", "Connect by a name that it has"),
+        ("localhost", {"hosts": ["other.test"]}, "Hostname mismatch", "Connect by a name that it has"),
+        (LOOPBACK, {"self_signed": True}, "self-signed certificate", "pass ssl= the file of the authority"),
     ],
 )
-def test_what_is_wrong_with_a_certificate_is_named(authority, host, certificate, check):
+def test_what_is_wrong_with_a_certificate_is_named_with_what_to_do(authority, host, certificate, check, advice):
     context = authority.server(*certificate.pop("hosts", [host]), **certificate)
     with Server(accept, context=context) as server:
         error = refused(server.url.replace(LOOPBACK, host), ssl=authority.file)
@@ -549,6 +579,9 @@ def test_what_is_wrong_with_a_certificate_is_named(authority, host, certificate,
     assert isinstance(error, CertificateException)
     assert check in str(error)
     assert host in str(error)
+    assert advice in str(error)
+    assert ("pass ssl=" in str(error)) is ("pass ssl=" in advice)
+    assert ".." not in str(error)
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
@@ -600,6 +633,7 @@ def test_a_server_with_tls_that_is_asked_without_is_told(authority):
         error = refused(server.url.replace("wss:", "ws:"))
     assert type(error) is ConnectionException
     assert str(server.port) in str(error)
+    assert "A server with TLS wants wss://" in str(error)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no certificate"])
@@ -609,7 +643,7 @@ def test_a_file_without_certificates_is_named(authority, tmp_path, content):
         file.write_bytes(content)
     with Server(accept, context=authority.server()) as server:
         error = refused(server.url, ssl=str(file))
-    assert type(error) is ConnectionException
+    assert type(error) is EndpointException
     assert str(file) in str(error)
     assert "no file of CA certificates" in str(error)
 
@@ -636,6 +670,21 @@ def test_large_messages_go_both_ways_over_tls(authority):
         session.send(blob)
         assert both.wait(DEADLINE)
     assert received == [text, blob]
+
+
+def test_the_needs_of_options_are_checked_where_they_count(tmp_path, monkeypatch):
+    file = tmp_path / "ca.pem"
+    with pytest.raises(EndpointException, match="no file of CA certificates"):
+        check_needs(Options(ssl=str(file)), tls=True)
+    check_needs(Options(ssl=str(file)), tls=False)
+    monkeypatch.setattr(ssl, "create_default_context", None)  # reads the system's authorities
+    check_needs(Options(), tls=True)
+    for proxy in (None, "env", "http://host:3128", "socks5h://host:1080"):
+        check_needs(Options(proxy=proxy), tls=True)
+    monkeypatch.setattr("rxsocket.opening.HAVE_PYTHON_SOCKS", False)
+    check_needs(Options(proxy="http://host:3128"), tls=True)
+    with pytest.raises(EndpointException, match="extra socks"):
+        check_needs(Options(proxy="socks5h://host:1080"), tls=False)
 
 
 # --- proxies
@@ -748,12 +797,12 @@ import sys
 sys.modules["python_socks"] = None
 from rxsocket.opening import Opening
 from rxsocket.urls import check_url
-from rxsocket.errors import ConnectionException
+from rxsocket.errors import EndpointException
 from rxsocket.options import Options
 for scheme in sys.argv[1:]:
     try:
         Opening(check_url("ws://127.0.0.1:80/"), (), Options(proxy=f"{scheme}://127.0.0.1:1")).run()
-    except ConnectionException as error:
+    except EndpointException as error:
         print(error)
 """
     command = [sys.executable, "-c", program, "socks4", "socks4a", "socks5", "socks5h"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import ssl
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -15,7 +16,7 @@ from rich.pretty import pretty_repr
 
 from rxsocket.backoff import Backoff
 from rxsocket.deflate import Deflate
-from rxsocket.errors import ConnectionException
+from rxsocket.errors import ConnectionException, EndpointException
 from rxsocket.options import MIB, Options
 from rxsocket.socket import websocket
 
@@ -199,6 +200,7 @@ def test_ssl_is_a_context_or_the_path_of_a_file() -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     assert Options(ssl=context).ssl is context
     assert Options(ssl="/a/file.pem").ssl == "/a/file.pem"
+    assert Options(ssl=Path("/a/file.pem")).ssl == Path("/a/file.pem")
 
 
 @pytest.mark.parametrize("value", [True, False, b"file.pem", {"cert_reqs": 0}, ssl.CERT_NONE])
@@ -332,10 +334,21 @@ def test_headers_may_come_from_a_function_that_is_called_each_time() -> None:
     tokens = iter("ab")
     options = Options(headers=lambda: {"X-Token": next(tokens)})
     assert [options.current_headers(), options.current_headers()] == [{"X-Token": "a"}, {"X-Token": "b"}]
-    with pytest.raises(ConnectionException, match=r"gives the headers failed: StopIteration"):
+    with pytest.raises(ConnectionException, match=r"gives the headers failed: StopIteration") as raised:
         options.current_headers()
+    assert not isinstance(raised.value, EndpointException)  # so it is asked again
+    assert isinstance(raised.value.__cause__, StopIteration)
 
 
-def test_headers_from_a_function_are_checked_like_others() -> None:
-    with pytest.raises(ConnectionException, match="headers"):
-        Options(headers=lambda: {"X-Token": "two\nlines"}).current_headers()
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        (None, "headers is a mapping of str to str, not NoneType"),
+        ({"X-Token": 1}, "headers has str names and str values, not 'X-Token': int"),
+        ({"X-Token": "two\nlines"}, r"headers has a value for 'X-Token' with '\\n' in it"),
+        ({"Host": "x"}, "headers has 'Host', which the opening handshake sets itself"),
+    ],
+)
+def test_headers_from_a_function_that_can_not_be_sent_can_never_work(given: Any, problem: str) -> None:
+    with pytest.raises(EndpointException, match=f"the headers returned what can't be sent: {problem}"):
+        Options(headers=lambda: given).current_headers()

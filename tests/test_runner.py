@@ -17,7 +17,7 @@ from servers import DEADLINE, EchoServer, Peer, Seen, Wire, in_turn, within
 
 from rxsocket.backoff import Backoff
 from rxsocket.encoding import encode_close
-from rxsocket.errors import ConnectionException, HandshakeException, SendException, UrlException
+from rxsocket.errors import ConnectionException, EndpointException, HandshakeException, SendException
 from rxsocket.frames import Close, Message
 from rxsocket.messages import MessageEvent
 from rxsocket.session import Session
@@ -252,7 +252,7 @@ def test_a_url_that_can_never_work_is_not_tried_again(connect, given, says):
 
     session = connect(url, reconnect=AT_ONCE)
     end = Seen(session.closes).one()
-    assert isinstance(end.cause, UrlException)
+    assert isinstance(end.cause, EndpointException)
     assert says in str(end.cause)
 
 

@@ -12,6 +12,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ from websockets.utils import apply_mask
 
 from rxsocket.backoff import Backoff
 from rxsocket.deflate import Deflate
-from rxsocket.errors import ConnectionException, RxSocketException
+from rxsocket.errors import ConnectionException, EndpointException, RxSocketException
 from rxsocket.options import Options
 from rxsocket.session import Session
 from rxsocket.socket import Socket, websocket
@@ -226,7 +227,7 @@ def test_one_socket_connects_as_often_as_asked():
 )
 def test_a_url_that_can_not_work_is_refused_there_and_then(url, problem):
     before = session_threads()
-    with pytest.raises(ConnectionException, match=problem) as caught:
+    with pytest.raises(EndpointException, match=problem) as caught:
         websocket(url).connect()
     assert isinstance(caught.value.__cause__, ValueError)
     assert session_threads() == before
@@ -246,16 +247,93 @@ def test_a_url_that_can_not_work_is_refused_there_and_then(url, problem):
     ],
 )
 def test_a_sub_protocol_that_is_no_token_is_refused_there_and_then(name, problem):
-    with pytest.raises(ConnectionException, match=problem) as caught:
+    with pytest.raises(EndpointException, match=problem) as caught:
         websocket("ws://host", "first", name).connect()
     assert repr(name) in str(caught.value)
     assert isinstance(caught.value.__cause__, ValueError)
 
 
 def test_a_sub_protocol_that_is_there_twice_is_refused_there_and_then():
-    with pytest.raises(ConnectionException, match=r"'chat'.*twice") as caught:
+    with pytest.raises(EndpointException, match=r"'chat'.*twice") as caught:
         websocket("ws://host").protocols("chat", "other", "chat").connect()
     assert isinstance(caught.value.__cause__, ValueError)
+
+
+def test_a_ca_file_that_is_not_there_is_refused_there_and_then_and_may_come_later(authority, tmp_path):
+    file = tmp_path / "ca.pem"
+    with Server(accept, context=authority.server()) as server:
+        endpoint = websocket(server.url, ssl=file, reconnect=Backoff())
+        with pytest.raises(EndpointException, match=r"ca\.pem.* is no file of CA certificates"):
+            endpoint.connect()
+        assert not server.connections
+        assert session_threads() == []
+        file.write_bytes(Path(authority.file).read_bytes())
+        with opened(endpoint):
+            pass
+
+
+def test_a_socks_proxy_without_its_extra_is_refused_there_and_then(monkeypatch):
+    monkeypatch.setattr("rxsocket.opening.HAVE_PYTHON_SOCKS", False)
+    for url in ("ws://host", lambda: "ws://host"):
+        with pytest.raises(EndpointException, match=r"pip install 'rxsocket\[socks\]'"):
+            websocket(url, proxy="socks5://127.0.0.1:1080").connect()
+
+
+RETRIES: dict[str, Any] = {"reconnect": Backoff(initial=0, attempts=3)}
+
+
+def retried(endpoint: Socket) -> tuple[int, RxSocketException | None]:
+    """Return how often a session that can't connect tries again, and what it ends by."""
+    session = endpoint.prepare()
+    retries: list[Connecting] = []
+    closes: list[CloseEvent] = []
+    done = threading.Event()
+    session.retries.subscribe(retries.append)
+    session.closes.subscribe(closes.append, on_completed=done.set)
+    session.start()
+    assert done.wait(DEADLINE)
+    return len(retries), closes[-1].cause
+
+
+@pytest.mark.parametrize("part", ["", "a"])
+@pytest.mark.parametrize(
+    ("given", "problem"), [(None, "returned NoneType"), (1, "returned int"), ("http://host", "its scheme is 'http'")]
+)
+def test_a_function_that_returns_no_url_is_not_asked_again(given: Any, problem, part):
+    tries, cause = retried(websocket(lambda: given, **RETRIES).append(part))
+    assert isinstance(cause, EndpointException)
+    assert problem in str(cause)
+    assert tries == 0
+
+
+@pytest.mark.parametrize("given", [None, {"a": 1}, {"a": "b\n"}])
+def test_a_function_that_returns_no_headers_is_not_asked_again(given: Any):
+    with Server(accept) as server:
+        tries, cause = retried(websocket(server.url, headers=lambda: given, **RETRIES))
+        assert not server.connections
+    assert isinstance(cause, EndpointException)
+    assert "returned what can't be sent" in str(cause)
+    assert tries == 0
+
+
+def test_a_ca_file_that_is_not_there_is_not_read_again_for_a_url_of_a_function(tmp_path):
+    with Server(accept) as server:
+        url = server.url.replace("ws:", "wss:")
+        tries, cause = retried(websocket(lambda: url, ssl=tmp_path / "ca.pem", **RETRIES))
+    assert isinstance(cause, EndpointException)
+    assert tries == 0
+
+
+def test_a_function_that_raises_is_asked_again():
+    def broken() -> Any:
+        raise ZeroDivisionError
+
+    with Server(accept) as server:
+        for endpoint in (websocket(broken, **RETRIES), websocket(server.url, headers=broken, **RETRIES)):
+            tries, cause = retried(endpoint)
+            assert tries == 3
+            assert isinstance(cause, ConnectionException)
+            assert isinstance(cause.__cause__, ZeroDivisionError)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rxsocket.errors import ConnectionException
+from rxsocket.errors import EndpointException
 from rxsocket.urls import check_protocols, check_url, show, without_login
 
 
@@ -44,7 +44,7 @@ def test_a_url_that_can_work_is_encoded_once(url: str, checked: str) -> None:
     ],
 )
 def test_a_url_that_can_not_work_says_why_with_the_cause_chained(url: str, problem: str) -> None:
-    with pytest.raises(ConnectionException, match=problem) as caught:
+    with pytest.raises(EndpointException, match=problem) as caught:
         check_url(url)
     assert isinstance(caught.value.__cause__, ValueError)
 
@@ -53,7 +53,7 @@ def test_a_url_that_can_not_work_says_why_with_the_cause_chained(url: str, probl
 def test_any_text_is_a_url_or_a_connection_exception(url: str) -> None:
     try:
         checked = check_url(url)
-    except ConnectionException:
+    except EndpointException:
         return
     assert checked.scheme in {"ws", "wss"}
     assert checked.geturl().isascii()
@@ -65,14 +65,14 @@ def test_no_password_is_shown_whatever_is_in_it(password: str) -> None:
     assert "s3cret" not in without_login(url)
     try:
         shown = show(check_url(url))
-    except ConnectionException as error:
+    except EndpointException as error:
         shown = str(error)
     assert "s3cret" not in shown
 
 
 @pytest.mark.parametrize("names", [[""], ["a b"], ["a,b"], ["\u00fc"], ["a", "a"]])
 def test_a_sub_protocol_that_can_not_be_offered_says_why(names: list[str]) -> None:
-    with pytest.raises(ConnectionException, match="can't be offered") as caught:
+    with pytest.raises(EndpointException, match="can't be offered") as caught:
         check_protocols(names)
     assert isinstance(caught.value.__cause__, ValueError)
 
