@@ -8,13 +8,12 @@ from collections.abc import Callable, Collection
 from msgspec import Struct
 from reactivex import abc
 
-from .checks import check_number
+from .checks import MAX_SECONDS, check_number
 from .errors import CertificateException, EndpointException, HandshakeException, RxSocketException
 
 __all__ = ["Backoff"]
 
 TRANSIENT = {408, 429}  # of the statuses 4xx: the request took too long; there were too many
-MAX_SECONDS = 1_000_000
 FINAL_CODES = frozenset({1000, 1008})  # RFC 6455, section 7.4.1: all was done; what was sent is against a policy
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["check_number"]
+__all__ = ["MAX_SECONDS", "check_number"]
+
+MAX_SECONDS = 1_000_000  # over a week; some systems can't wait for more than 24 days at once
 
 
 def check_number(

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from .deflate import Deflate
 from .errors import ConnectionException
 
-__all__ = ["Acknowledgements", "Connection", "shut_down"]
+__all__ = ["READ_SIZE", "Acknowledgements", "Connection", "shut_down"]
 
 READ_SIZE = 1 << 16
 KEEP_SIZE = 1 << 22

@@ -14,6 +14,7 @@ import ssl
 import threading
 import time
 from collections.abc import Sequence
+from importlib.util import find_spec
 from io import BytesIO
 from os import PathLike
 from typing import cast
@@ -27,7 +28,6 @@ from websocket import (
     WebSocketProxyException,
     WebSocketTimeoutException,
 )
-from websocket._http import HAVE_PYTHON_SOCKS
 
 from .connection import Connection, shut_down
 from .errors import CertificateException, ConnectionException, EndpointException
@@ -328,7 +328,7 @@ def _proxy(options: Options) -> dict[str, object]:
     if options.proxy == "env":
         return {}
     proxy = urlsplit(options.proxy)
-    if proxy.scheme != "http" and not HAVE_PYTHON_SOCKS:
+    if proxy.scheme != "http" and find_spec("python_socks") is None:
         raise EndpointException(
             "a SOCKS proxy needs the extra socks: pip install 'rxsocket[socks]', or '.[socks]' in a clone"
         )

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct, field, structs
 
 from .backoff import Backoff
-from .checks import check_number
+from .checks import MAX_SECONDS, check_number
 from .deflate import Deflate
 from .errors import ConnectionException, EndpointException
 
@@ -23,8 +23,6 @@ Headers: TypeAlias = Mapping[str, str] | Callable[[], Mapping[str, str]]
 PROXY_SCHEMES = ("http", "socks4", "socks4a", "socks5", "socks5h")
 
 MIB = 1 << 20
-
-MAX_SECONDS = 1_000_000  # over a week; some systems can't wait for more than 24 days at once
 
 MAYBE_SECRET = {"headers", "cookies", "proxy"}
 

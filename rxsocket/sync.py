@@ -216,7 +216,7 @@ def sync_with(store: Store[Any], socket: Socket, resource: Resource[Any, Any]) -
         It connects again after a loss, by the socket's own :class:`~rxsocket.Backoff`, or by one with the usual values.
 
     Raises:
-        ConnectionException: The socket's URL, or a sub-protocol's name, can never work.
+        EndpointException: The socket can never work as it is described.
         LookupError: The store is a sub-store, and what it is a part of has no such part now.
         TypeError: The socket or the resource is none.
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from rxsocket.channel import Answer, Arrival, Channel
-from rxsocket.connection import Connection
+from rxsocket.connection import Acknowledgements, Connection
 from rxsocket.encoding import encode_close, encode_frame, encode_message, encode_ping, encode_pong
 from rxsocket.errors import ConnectionException, ProtocolException
 from rxsocket.frames import Close, Ping, Pong
@@ -149,3 +149,39 @@ def test_a_closing_has_the_earliest_of_its_deadlines(pair):
         channel.limit_closing(seconds)
     assert channel.deadline is not None
     assert channel.deadline - channel.opened < 3
+
+
+# --- a peer from which no pong was read
+
+
+def state(size: int, *, complete: bool = True, silence: float = 0.0, unanswered: int = 0) -> Acknowledgements:
+    return Acknowledgements(size, complete, silence, unanswered)
+
+
+@pytest.mark.parametrize(
+    ("asked", "now", "expected"),
+    [
+        # The ping was acknowledged, and no pong came: nobody is there who answers; but it may be there, unread.
+        (state(100), state(200, silence=10), (False, True)),
+        # Nothing is acknowledged any more.
+        (state(100), state(100, complete=False, silence=10, unanswered=5), (False, False)),
+        # Much is on its way, before the ping, and it goes on.
+        (state(100, complete=False), state(200, complete=False), (True, True)),
+        # It does not read, but its system answers.
+        (state(100, complete=False), state(100, complete=False, unanswered=1), (False, True)),
+        # That it was asked for room just now, after a long time, and has not answered yet, tells nothing.
+        (state(100, complete=False), state(100, complete=False, silence=60, unanswered=1), (False, True)),
+        # The system does not tell.
+        (None, None, (False, True)),
+    ],
+)
+def test_what_the_system_tells_of_a_peer_that_sends_no_pong(pair, asked, now, expected):
+    channel, _ = pair
+    found: list[bool] = []
+    for reading in (True, False):
+        channel.connection.acknowledgements = lambda: asked
+        channel.ask(0)
+        channel.outgoing.write()
+        channel.connection.acknowledgements = lambda: now
+        found.append(channel.is_there(5, reading=reading))
+    assert tuple(found) == expected

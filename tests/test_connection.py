@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import struct
 import threading
@@ -12,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from openings import assert_ended, connected, read_until, wait_for
 from peers import DEADLINE, Peer, Server, echo_server, switching
+from servers import within
 
 from rxsocket.connection import Connection
 from rxsocket.encoding import encode_message
@@ -197,3 +199,41 @@ def test_a_session_whose_tls_peer_is_lost_while_it_sends_says_so(authority):
         with pytest.raises(SendException):
             send_for_ever(session.send, bytearray(100_000))
         session.close()
+
+
+# --- what the peer's system has acknowledged
+
+
+def test_what_was_acknowledged_grows_with_what_arrives_and_is_complete_at_last(link):
+    connection, peer = link
+    before = connection.acknowledgements()
+    assert before is not None
+    taken: list[int] = []
+    connection.send(bytes(1000), taken)
+    assert taken == [1000]
+    peer.sock.recv(1000)
+
+    with within(DEADLINE):
+        while (now := connection.acknowledgements()) is not None and now.size < before.size + 1000:
+            os.sched_yield()
+    assert now is not None
+    assert now.is_complete
+    assert now.silence < QUICK
+    assert now.unanswered == 0
+
+
+def test_where_the_peer_does_not_read_not_all_is_acknowledged(link):
+    connection, _ = link
+    taken = [1]
+    while taken:
+        taken.clear()
+        connection.send(bytes(1 << 20), taken)
+    now = connection.acknowledgements()
+    assert now is not None
+    assert not now.is_complete
+
+
+def test_where_the_system_does_not_tell_nothing_is_known():
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        assert Connection(ours, "ws://host", None, {}).acknowledgements() is None

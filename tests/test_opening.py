@@ -681,7 +681,7 @@ def test_the_needs_of_options_are_checked_where_they_count(tmp_path, monkeypatch
     check_needs(Options(), tls=True)
     for proxy in (None, "env", "http://host:3128", "socks5h://host:1080"):
         check_needs(Options(proxy=proxy), tls=True)
-    monkeypatch.setattr("rxsocket.opening.HAVE_PYTHON_SOCKS", False)
+    monkeypatch.setattr("rxsocket.opening.find_spec", lambda _: None)
     check_needs(Options(proxy="http://host:3128"), tls=True)
     with pytest.raises(EndpointException, match="extra socks"):
         check_needs(Options(proxy="socks5h://host:1080"), tls=False)

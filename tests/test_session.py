@@ -645,12 +645,15 @@ def test_a_child_process_that_ends_leaves_its_parents_session_alone(server):
         import os, sys
         from reactivex import operators as ops
         from rxsocket import websocket
+        from rxsocket.conversation import session_threads
         session = websocket({server.url!r}).connect()
         session.send("before")
+        session.ping().run()
         child = os.fork()
         if child == 0:
+            assert not session_threads  # of the parent; a thread of the child may have the same number
             sys.exit()
-        os.waitpid(child, 0)
+        assert os.waitpid(child, 0)[1] == 0
         session.send("after")
         print(session.messages.body.pipe(ops.take(2), ops.to_list()).run())
         session.close()

@@ -273,7 +273,7 @@ def test_a_ca_file_that_is_not_there_is_refused_there_and_then_and_may_come_late
 
 
 def test_a_socks_proxy_without_its_extra_is_refused_there_and_then(monkeypatch):
-    monkeypatch.setattr("rxsocket.opening.HAVE_PYTHON_SOCKS", False)
+    monkeypatch.setattr("rxsocket.opening.find_spec", lambda _: None)
     for url in ("ws://host", lambda: "ws://host"):
         with pytest.raises(EndpointException, match=r"pip install 'rxsocket\[socks\]'"):
             websocket(url, proxy="socks5://127.0.0.1:1080").connect()
