@@ -19,6 +19,7 @@ from itertools import count
 from pathlib import Path
 from typing import Generic, Self, TypeVar
 
+from decoding import in_order
 from reactivex import Observable
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
@@ -244,9 +245,7 @@ class Wire:
             data = self.sock.recv(1 << 18)
             if not data:
                 return None
-            messages, controls = self._decoder.feed(data)
-            self._frames.extend(messages)
-            self._frames.extend(controls)
+            self._frames.extend(in_order(self._decoder, data))
         return self._frames.popleft()
 
     def skip(self, size: int) -> None:
