@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import select
+import socket
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -15,10 +17,12 @@ import reactivex.operators as ops
 from reactivex.scheduler import VirtualTimeScheduler
 from servers import DEADLINE, EchoServer, Peer, Seen, Wire, in_turn, within
 
+import rxsocket.runner
 from rxsocket.backoff import Backoff
-from rxsocket.encoding import encode_close
+from rxsocket.encoding import encode_close, encode_message, encode_ping
 from rxsocket.errors import ConnectionException, HandshakeException, SendException, UrlException
-from rxsocket.frames import Close, Message
+from rxsocket.frames import SMALL_PIECE, Close, Message, Pong
+from rxsocket.keeper import Keeper
 from rxsocket.messages import MessageEvent
 from rxsocket.session import Session
 from rxsocket.socket import websocket
@@ -399,6 +403,79 @@ def test_a_send_that_waits_for_a_next_connection_is_refused_when_the_session_is_
     session.close()
     assert refused.wait(DEADLINE)
     sender.join()
+
+
+# --- the limit of one read
+
+
+def reading(play, monkeypatch, data: bytes, script: Callable[[Wire], object]) -> Session:
+    """A session, not started, whose first message is "all", and then data, which is all there to be read at once."""
+
+    def send(wire: Wire) -> None:
+        wire.send("all")
+        assert reached.wait(DEADLINE)
+        wire.raw(data)
+        script(wire)
+
+    def wait_for_all(text: str) -> None:
+        if text == "all":
+            reached.set()
+            sock = session._channel.connection._sock
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, len(data))
+            readable, _, _ = select.select([sock], [], [], DEADLINE)
+            assert readable
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+
+    reached = threading.Event()
+    monkeypatch.setattr(rxsocket.runner, "KEEPER", Keeper(10 * DEADLINE))  # no keeper helps out
+    session = websocket(play(script=send)).prepare()
+    session.messages.body.subscribe(wait_for_all)
+    return session
+
+
+def piece(text: str) -> bytes:
+    """Small messages, so that the reads do not grow, that fill one read; the last has a text."""
+    small, last = encode_message("x" * 30, masked=False), encode_message(text, masked=False)
+    count, rest = divmod(SMALL_PIECE - len(last), len(small))
+    return small * (count - 1) + encode_message("x" * (30 + rest), masked=False) + last
+
+
+def test_a_ping_right_behind_the_limit_of_one_read_is_answered_before_what_answers_the_messages(play, monkeypatch):
+    def script(wire: Wire) -> None:
+        found.extend((wire.next(), wire.next()))
+        answered.set()
+        wire.answer_close()
+
+    found: list[object] = []
+    answered = threading.Event()
+    session = reading(play, monkeypatch, piece("last") + encode_ping(b"behind", masked=False), script)
+    session.messages.body.subscribe(lambda text: session.send("answer") if text == "last" else None)
+    session.start()
+    assert answered.wait(DEADLINE)
+    session.close()
+    assert found == [Pong(b"behind"), "answer"]
+
+
+def test_an_answer_waits_for_no_more_than_one_further_read(play, monkeypatch):
+    def script(wire: Wire) -> None:
+        assert wire.next() == "answer"
+        answered.set()
+        wire.answer_close()
+
+    def respond(text: str) -> None:
+        if text == "first":
+            session.send("answer")
+        elif text == "third":
+            in_time.append(answered.wait(DEADLINE / 2))
+
+    answered = threading.Event()
+    in_time: list[bool] = []
+    session = reading(play, monkeypatch, piece("first") + piece("second") + piece("third"), script)
+    session.messages.body.subscribe(respond)
+    session.start()
+    assert answered.wait(DEADLINE)
+    session.close()
+    assert in_time == [True]
 
 
 # --- by hand
