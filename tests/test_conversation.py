@@ -13,8 +13,7 @@ from contextlib import contextmanager
 
 import pytest
 import reactivex.operators as ops
-from peers import Peer as TlsPeer
-from peers import Server, echo_server, switching
+from peers import Peer, Server, echo_server, switching
 from servers import DEADLINE, Seen, Wire, within
 
 import rxsocket.outgoing
@@ -656,7 +655,7 @@ def test_over_tls_what_came_with_the_handshake_is_delivered_at_once(authority):
     """Of each of two connections: at the first one, the subscription itself wakes the session."""
     texts = [f"{number:>100}" for number in range(100)]
 
-    def script(peer: TlsPeer) -> None:
+    def script(peer: Peer) -> None:
         request = peer.request()
         head = "\r\n".join(("HTTP/1.1 101 Go", *switching(request.headers["sec-websocket-key"]), "", "")).encode()
         peer.sock.sendall(head + b"".join(encode_message(text, masked=False) for text in texts))

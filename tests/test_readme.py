@@ -82,10 +82,6 @@ def test_a_command_is_one_line(command: str):
     assert "\n" not in command
 
 
-def test_every_exception_of_the_package_is_reachable_from_its_root():
-    assert set(rxsocket.errors.__all__) <= set(rxsocket.__all__)
-
-
 def test_the_table_of_fritz2s_names_has_only_names_that_exist():
     table = README[README.index("From fritz2\n") : README.index("What is guaranteed\n")]
     column = "\n".join(line[50:] for line in table.splitlines())

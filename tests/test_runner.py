@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import reactivex.operators as ops
 from reactivex.scheduler import VirtualTimeScheduler
-from servers import DEADLINE, EchoServer, Peer, Seen, Wire, in_turn, within
+from servers import DEADLINE, EchoServer, ScriptedPeer, Seen, Wire, in_turn, within
 
 import rxsocket.runner
 from rxsocket.backoff import Backoff
@@ -684,7 +684,7 @@ def test_a_thousand_losses_lose_double_and_reorder_nothing():
         if len(sent) % 3 == 0:
             wire.raw(b"\x81\x7e")  # and the loss comes amid a frame
 
-    with Peer(script) as peer:
+    with ScriptedPeer(script) as peer:
         session = websocket(peer.url, reconnect=AT_ONCE, close_timeout=1).prepare()
         messages, closes = Seen(session.messages), Seen(session.closes)
         session.start()
