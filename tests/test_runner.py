@@ -744,14 +744,19 @@ def test_a_close_is_not_undone_by_a_reconnect(play, connect):
     assert len(refused) == 1
 
 
-def test_reconnecting_twice_in_a_row_makes_one_new_connection(server, connect):
-    session = connect(server.url)
+def test_reconnecting_twice_in_a_row_makes_one_new_connection(play, connect):
+    def close_late(wire: Wire) -> None:
+        close = wire.close_frame()
+        assert told_twice.wait(DEADLINE)
+        wire.close(close)
+
+    told_twice = threading.Event()
+    session = connect(play(in_turn(close_late, saying("2"))))
     opens = Seen(session.opens)
     opens.wait()
     session.reconnect()
     session.reconnect()
-    opens.wait(2)
-    session.close()
+    told_twice.set()
     assert [event.connection for event in opens.all()] == [1, 2]
 
 
