@@ -53,6 +53,10 @@ class Life:
         """Wait until it is Open, or has been."""
         assert isinstance(self._states.wait(2)[1], Open)
 
+    def closing(self) -> None:
+        """Wait until it is Closing, or has been."""
+        assert isinstance(self._states.wait(3)[2], Closing)
+
     def states(self) -> list[type[State]]:
         return [type(state) for state in self._states.all()]
 
@@ -173,7 +177,7 @@ def test_a_server_that_trickles_its_answer_is_given_up_at_connect_timeout(play):
         with contextlib.suppress(ConnectionError):  # as it is to be
             for byte in wire.response():
                 wire.raw(bytes([byte]))
-                given_up.wait(0.05)
+                given_up.wait(0.05)  # no event: that bytes come, and too slowly, is what is tested
 
     given_up = threading.Event()
     life = Life(play(script, upgrade=False), connect_timeout=0.5)
@@ -447,7 +451,8 @@ def test_a_stopped_server_does_not_answer_within_connect_timeout(process):
 
 def test_closes_of_both_sides_may_cross_with_data_of_both_sides(play):
     chance = random.Random(1000)  # noqa: S311 no secret
-    moments = [chance.randrange(300) for _ in range(150)]
+    # The server's at once; only after the client's; at some moment.
+    moments = [0, sys.maxsize, *(chance.randrange(300) for _ in range(150))]
     moment_of = iter(moments)
 
     def script(wire: Wire) -> None:
@@ -474,11 +479,14 @@ def test_closes_of_both_sides_may_cross_with_data_of_both_sides(play):
     url = play(script)
     initiators: set[str] = set()
     with ThreadPoolExecutor(1) as threads:
-        for _ in moments:
+        for moment in moments:
             life = Life(url)
             sending = threads.submit(_send_until_it_raises, life.session)
             life.opened()
-            threading.Event().wait(chance.uniform(0, 0.005))
+            if moment:
+                threading.Event().wait(chance.uniform(0, 0.005))  # no event: any moment is what is tested
+            else:
+                life.closing()
             life.session.close(4000)
             event = life.end()
             sent, received = ends.get(timeout=DEADLINE)
@@ -548,6 +556,6 @@ def test_of_a_hundred_closes_against_a_live_peer_ninety_nine_take_less_than_a_bl
         times = [time_of_a_close() for _ in range(300)]
     late = statistics.quantiles(times, n=100)[98]
     record_property("ms of a close: p50, p99, max", [s * 1000 for s in (statistics.median(times), late, max(times))])
-    # 50 ms is what is promised; the rest is for a machine that has other things to do.
+    # On a machine at rest it is a few milliseconds; the rest is for one that has other things to do.
     assert late < 0.25
     assert max(times) < 5.0

@@ -16,6 +16,7 @@ import pytest
 import reactivex.operators as ops
 from reactivex.scheduler import VirtualTimeScheduler
 from servers import DEADLINE, EchoServer, ScriptedPeer, Seen, Wire, in_turn, within
+from threads import waits_to_send
 
 import rxsocket.runner
 from rxsocket.backoff import Backoff
@@ -71,12 +72,6 @@ def accepting(script: Callable[[Wire], object]) -> Callable[[Wire], object]:
         script(wire)
 
     return accepted
-
-
-def sent(sender: threading.Thread) -> None:
-    """Start a thread that sends, and leave it the moment that it takes to come to wait."""
-    sender.start()
-    sender.join(0.05)
 
 
 def kinds(states: list[Any]) -> list[type]:
@@ -377,14 +372,20 @@ def test_a_send_while_the_server_closes_waits_for_the_next_connection(play, conn
         wire.answer_close()
 
     session = connect(play(in_turn(close, keep)), reconnect=AT_ONCE)
+    sending = waits_to_send(session)
     sender = threading.Thread(target=session.send, args=("waited",))
-    # At Closing, before the next state, so that the send finds just this one.
-    Seen(
-        session.state.pipe(ops.filter(lambda state: isinstance(state, Closing)), ops.do_action(lambda _: sent(sender)))
-    )
+
+    def send(state: object) -> None:
+        if isinstance(state, Closing):  # before the next state, so that the send finds just this one
+            sender.start()
+            waited.append(sending.wait(DEADLINE))
+
+    waited: list[bool] = []
+    session.state.subscribe(send)
     Seen(session.opens.pipe(ops.filter(lambda event: event.connection == 2))).wait()
     sender.join(DEADLINE)
     session.close()
+    assert waited == [True]
     assert received == ["waited"]
 
 
@@ -398,8 +399,10 @@ def test_a_send_that_waits_for_a_next_connection_is_refused_when_the_session_is_
             session.send("waits")
         refused.set()
 
+    sending = waits_to_send(session)
     sender = threading.Thread(target=send)
-    sent(sender)
+    sender.start()
+    assert sending.wait(DEADLINE)
     session.close()
     assert refused.wait(DEADLINE)
     sender.join()

@@ -20,6 +20,7 @@ from contextlib import ExitStack
 import pytest
 import reactivex.operators as ops
 from servers import BURST, DEADLINE, EchoServer, Seen, Wire, within
+from threads import waits_to_send
 
 from rxsocket.encoding import encode_close, encode_frame, encode_message, encode_ping, encode_pong
 from rxsocket.errors import (
@@ -53,20 +54,6 @@ def close_event(session: Session) -> CloseEvent:
 def is_open(session: Session) -> OpenEvent:
     """Wait until the session is open."""
     return Seen(session.opens).wait()[0]
-
-
-def waits_to_send(session: Session) -> threading.Event:
-    """Return an event that is set when another thread's send waits, with the session's lock held until it does."""
-    waits = threading.Event()
-    wait_for = session._changed.wait_for
-
-    def watched(settled: Callable[[], bool], timeout: float | None = None) -> bool:
-        if not settled():
-            waits.set()
-        return wait_for(settled, timeout)
-
-    session._changed.wait_for = watched
-    return waits
 
 
 # --- what arrives before somebody subscribes
