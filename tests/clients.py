@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import http.client
 import socket
+from collections import deque
 from typing import Self
 from urllib.parse import urlsplit
 
 import pytest
+from decoding import in_order
 from servers import DEADLINE
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
@@ -53,12 +55,12 @@ def get(hub: Hub, path: str, method: str = "GET") -> tuple[int, str, str]:
 
 
 class RawClient:
-    """A client that does nothing by itself: it reads only what is asked for, and answers neither pings nor closes."""
+    """A client that does nothing by itself: it reads only when it is asked to, and answers neither pings nor closes."""
 
     def __init__(self, hub: Hub, path: str | None = "/") -> None:
         """With path None it sends no handshake."""
         self._decoder = Decoder(1 << 30)
-        self._found: list[Message | Control] = []
+        self._found: deque[Message | Control] = deque()
         url = urlsplit(hub.url)
         self.socket = socket.create_connection((url.hostname, url.port), timeout=DEADLINE)
         if path is not None:
@@ -90,10 +92,10 @@ class RawClient:
     def next(self) -> Message | Control:
         """Wait for the next message or control frame."""
         while not self._found:
-            # One by one, so that messages and control frames stay in their order.
-            for found in self._decoder.feed(self.socket.recv(1)):
-                self._found.extend(found)
-        return self._found.pop(0)
+            data = self.socket.recv(1 << 16)
+            assert data, "the hub has ended the connection"
+            self._found.extend(in_order(self._decoder, data))
+        return self._found.popleft()
 
     def message(self) -> Message:
         """Wait for the next message."""

@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from servers import DEADLINE, EchoServer, NodeServer, Peer, Wire
+from servers import DEADLINE, EchoServer, NodeServer, ScriptedPeer, Wire
 
 from benchmarks.certificate import Authority
 from rxsocket.hub import Hub
@@ -126,7 +126,7 @@ def play() -> Iterator[Callable[..., str]]:
     with ExitStack() as peers:
 
         def start(script: Callable[[Wire], object], **options) -> str:
-            return peers.enter_context(Peer(script, **options)).url
+            return peers.enter_context(ScriptedPeer(script, **options)).url
 
         yield start
 

@@ -1,4 +1,4 @@
-"""Streams of frames, cut into pieces, and what a decoder finds in them."""
+"""Streams of frames, cut into pieces, and what a decoder finds in them, in which order."""
 
 from __future__ import annotations
 
@@ -22,6 +22,17 @@ def fed(decoder: Decoder, pieces: Iterable[bytes]) -> tuple[list[Message], list[
         messages += some
         controls += others
     return messages, controls
+
+
+def in_order(decoder: Decoder, data: bytes) -> list[Message | Control]:
+    """What a decoder finds in some bytes, each control frame between the messages that it came between."""
+    messages, controls = decoder.feed(data)
+    found: list[Message | Control] = []
+    begin = 0
+    for control, position in zip(controls, decoder.positions, strict=True):
+        found += [*messages[begin:position], control]
+        begin = position
+    return found + messages[begin:]
 
 
 def told(controls: Iterable[Control]) -> list[tuple[type, object]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import queue
 import signal
 import socket
 import struct
@@ -16,11 +15,11 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
-from servers import DEADLINE
+from peers import DEADLINE, LOOPBACK, LoopServer
 
 
-class Proxy:
-    """A TCP proxy on loopback to a server, which harms what passes. With a thread of its own.
+class Proxy(LoopServer):
+    """A TCP proxy on loopback to a server, which harms what passes.
 
     Args:
         url: The server's.
@@ -33,28 +32,16 @@ class Proxy:
     """
 
     def __init__(self, url: str, *, piece: int = 1 << 16, delay: float = 0.0) -> None:
+        super().__init__("faulty proxy")
         self._server = urlsplit(url)
         self._piece = piece
         self._delay = delay
         self.cut_at: int | None = None
         self.reset = False
-        self._loop = asyncio.new_event_loop()
-        self._stop = asyncio.Event()
         self._upstream = asyncio.Event()  # from here on the loop's thread alone
         self._downstream = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._writers: list[asyncio.StreamWriter] = []
-        self._started: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="faulty proxy")
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        self.url = self._started.get(timeout=DEADLINE)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(DEADLINE)
 
     def stall(self, *, upstream: bool = True, downstream: bool = True) -> None:
         """Let nothing pass any more, to the server or to the client."""
@@ -79,16 +66,12 @@ class Proxy:
         for task in self._tasks:
             task.cancel()
 
-    def _run(self) -> None:
-        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-            runner.run(self._serve())
-
     async def _serve(self) -> None:
         self._upstream.set()
         self._downstream.set()
-        listener = await asyncio.start_server(self._accept, "127.0.0.1", 0, limit=self._piece)
+        listener = await asyncio.start_server(self._accept, LOOPBACK, 0, limit=self._piece)
         async with listener:
-            self._started.put(f"ws://127.0.0.1:{listener.sockets[0].getsockname()[1]}")
+            self._listens(listener)
             await self._stop.wait()
             self._cut()
         for writer in self._writers:  # also of those that are closed, and have something left to be read

@@ -24,7 +24,7 @@ from itertools import pairwise
 from typing import NamedTuple, Self
 
 from decoding import told
-from servers import DEADLINE, Peer, Seen, Wire
+from servers import DEADLINE, ScriptedPeer, Seen, Wire
 
 from rxsocket.encoding import encode_frame
 from rxsocket.errors import ConnectionException, ProtocolException, SendException
@@ -181,7 +181,7 @@ class Target:
 
     def __init__(self) -> None:
         self._orders: queue.SimpleQueue[tuple[list[bytes], Callable[[bytes], bytes], bool]] = queue.SimpleQueue()
-        self._peer = Peer(self._play, upgrade=False)
+        self._peer = ScriptedPeer(self._play, upgrade=False)
         self._endpoint = websocket(
             self._peer.url,
             max_size=MAX_SIZE,

@@ -7,6 +7,7 @@ import base64
 import contextlib
 import hashlib
 import ipaddress
+import queue
 import selectors
 import socket
 import ssl
@@ -15,9 +16,15 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Self
 
+from websockets.asyncio.server import Server as WebSocketServer
 from websockets.asyncio.server import ServerConnection, serve
 
+from rxsocket.connection import shut_down
+from rxsocket.handshake import GUID
+
 DEADLINE = 10.0
+"""Seconds. What takes longer has failed."""
+
 LOOPBACK = "127.0.0.1"
 
 
@@ -96,7 +103,7 @@ class Peer:
 
 def switching(key: str) -> list[str]:
     """Return the header fields of a right answer to an opening handshake."""
-    digest = hashlib.sha1((key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode(), usedforsecurity=False).digest()
+    digest = hashlib.sha1(key.encode() + GUID, usedforsecurity=False).digest()
     return ["Upgrade: websocket", "Connection: Upgrade", f"Sec-WebSocket-Accept: {base64.b64encode(digest).decode()}"]
 
 
@@ -136,7 +143,7 @@ class Server:
         with self._lock:
             self._sockets.append(sock)
             if self.stopping.is_set():
-                _shut_down(sock)
+                shut_down(sock)
 
     def __enter__(self) -> Self:
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
@@ -149,10 +156,10 @@ class Server:
 
     def __exit__(self, *_: object) -> None:
         self.stopping.set()
-        _shut_down(self._listener)
+        shut_down(self._listener)
         with self._lock:
             for sock in self._sockets:
-                _shut_down(sock)
+                shut_down(sock)
         while self._threads:
             thread = self._threads.pop(0)  # first the one that starts the others
             thread.join(DEADLINE)
@@ -195,11 +202,6 @@ class Server:
                 while sock.recv(65536):
                     pass
             sock.close()
-
-
-def _shut_down(sock: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
 def http_proxy(login: str | None = None) -> Server:
@@ -276,40 +278,59 @@ def _tunnel(peer: Peer, host: str, port: int, word: bytes) -> None:
                             other[key.fileobj].shutdown(socket.SHUT_WR)
 
 
-@contextlib.contextmanager
-def echo_server(context: ssl.SSLContext | None = None, subprotocols: Sequence[str] | None = None) -> Iterator[str]:
-    """Run a server of the ``websockets`` package that says what it hears; give its URL."""
-    loop = asyncio.new_event_loop()
-    stop = asyncio.Event()
-    ready = threading.Event()
-    ports: list[int] = []
+class LoopServer:
+    """Serves in an event loop on a thread of its own, until its block's end.
 
-    async def echo(connection: ServerConnection) -> None:
+    Attributes:
+        url: Where it is, from its block's beginning on.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._stop = asyncio.Event()
+        self._started: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name=name)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self.url = self._started.get(timeout=DEADLINE)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(DEADLINE)
+        assert not self._thread.is_alive()
+
+    async def _serve(self) -> None:
+        """Listen, say so, and serve until it is to stop."""
+        raise NotImplementedError
+
+    def _listens(self, server: asyncio.Server | WebSocketServer, scheme: str = "ws") -> None:
+        self._started.put(f"{scheme}://{LOOPBACK}:{next(iter(server.sockets)).getsockname()[1]}")
+
+    def _run(self) -> None:
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._serve())
+
+
+class _Echo(LoopServer):
+    def __init__(self, context: ssl.SSLContext | None, subprotocols: Sequence[str] | None) -> None:
+        super().__init__("echo server")
+        self._options = {"ssl": context, "subprotocols": subprotocols, "max_size": None, "ping_interval": None}
+        self._scheme = "ws" if context is None else "wss"
+
+    async def _serve(self) -> None:
+        async with serve(self._echo, LOOPBACK, 0, **self._options) as server:
+            self._listens(server, self._scheme)
+            await self._stop.wait()
+
+    async def _echo(self, connection: ServerConnection) -> None:
         async for message in connection:
             await connection.send(message)
 
-    async def run() -> None:
-        async with serve(
-            echo, LOOPBACK, 0, ssl=context, subprotocols=subprotocols, max_size=None, ping_interval=None
-        ) as server:
-            ports.append(next(iter(server.sockets)).getsockname()[1])
-            ready.set()
-            await stop.wait()
 
-    def thread() -> None:
-        try:
-            loop.run_until_complete(run())
-        finally:
-            loop.run_until_complete(loop.shutdown_default_executor())
-            loop.close()
-            ready.set()
-
-    runner = threading.Thread(target=thread, name="echo server")
-    runner.start()
-    assert ready.wait(DEADLINE)
-    try:
-        yield f"{'ws' if context is None else 'wss'}://{LOOPBACK}:{ports[0]}"
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        runner.join(DEADLINE)
-        assert not runner.is_alive()
+@contextlib.contextmanager
+def echo_server(context: ssl.SSLContext | None = None, subprotocols: Sequence[str] | None = None) -> Iterator[str]:
+    """Run a server of the ``websockets`` package that says what it hears; give its URL."""
+    with _Echo(context, subprotocols) as server:
+        yield server.url

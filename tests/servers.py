@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
-import hashlib
 import json
 import queue
 import socket
@@ -19,15 +17,15 @@ from itertools import count
 from pathlib import Path
 from typing import Generic, Self, TypeVar
 
+from decoding import in_order
+from peers import DEADLINE, LOOPBACK, LoopServer, switching
 from reactivex import Observable
-from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
+from rxsocket.connection import shut_down
 from rxsocket.encoding import encode_close, encode_message
 from rxsocket.frames import NO_STATUS_RECEIVED, Close, Control, Decoder, Message
-
-DEADLINE = 10.0
-"""Seconds. What takes longer has failed."""
 
 BURST = 10_000
 """How many texts the route /burst sends, "0" first."""
@@ -76,8 +74,8 @@ class Seen(Generic[T]):
         self.error = error
 
 
-class EchoServer:
-    """A server of the package websockets, with a thread of its own.
+class EchoServer(LoopServer):
+    """A server of the package websockets.
 
     Routes: /text answers each text with "echo: " before it, /close closes with the code and reason that a text has,
     /burst sends :data:`BURST` texts at once, /ping pings with each message and sends back what the pong has, /terminate
@@ -86,33 +84,16 @@ class EchoServer:
     """
 
     def __init__(self) -> None:
+        super().__init__("websockets server")
         self.ends: queue.SimpleQueue[tuple[str, int, str]] = queue.SimpleQueue()
         """The path, code and reason of each connection that ended."""
         self.received: queue.SimpleQueue[object] = queue.SimpleQueue()
         self.answer: Callable[[object], object] = lambda entity: entity
-        self._loop = asyncio.new_event_loop()
-        self._stop = asyncio.Event()
-        self._started: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="websockets server")
-        self._thread.start()
-        self.url = self._started.get(timeout=DEADLINE)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(DEADLINE)
-
-    def _run(self) -> None:
-        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-            runner.run(self._serve())
 
     async def _serve(self) -> None:
-        server: Server
         async with serve(
             self._handle,
-            "127.0.0.1",
+            LOOPBACK,
             0,
             subprotocols=["chat.v1", "chat.v2"],
             select_subprotocol=_first_offered,
@@ -121,7 +102,7 @@ class EchoServer:
             close_timeout=1,
             backlog=500,
         ) as server:
-            self._started.put(f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+            self._listens(server)
             await self._stop.wait()
             # asyncio forgets, without closing it, a connection that it has accepted and not yet begun to serve.
             self._loop.remove_reader(server.sockets[0])
@@ -218,14 +199,7 @@ class Wire:
         """What to answer the request with."""
         fields = dict(line.split(": ", 1) for line in self.request.decode().split("\r\n")[1:] if line)
         key = {name.lower(): value for name, value in fields.items()}["sec-websocket-key"]
-        digest = hashlib.sha1(f"{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11".encode(), usedforsecurity=False).digest()
-        lines = (
-            "HTTP/1.1 101 Switching Protocols",
-            "Upgrade: websocket",
-            "Connection: Upgrade",
-            f"Sec-WebSocket-Accept: {base64.b64encode(digest).decode()}",
-        )
-        return "\r\n".join((*lines, "", "")).encode()
+        return "\r\n".join(("HTTP/1.1 101 Switching Protocols", *switching(key), "", "")).encode()
 
     def upgrade(self, also: bytes = b"") -> None:
         """Do the opening handshake; what is sent also goes with the answer, in one call."""
@@ -244,9 +218,7 @@ class Wire:
             data = self.sock.recv(1 << 18)
             if not data:
                 return None
-            messages, controls = self._decoder.feed(data)
-            self._frames.extend(messages)
-            self._frames.extend(controls)
+            self._frames.extend(in_order(self._decoder, data))
         return self._frames.popleft()
 
     def skip(self, size: int) -> None:
@@ -300,7 +272,7 @@ def in_turn(*scripts: Callable[[Wire], object]) -> Callable[[Wire], object]:
     return script
 
 
-class Peer:
+class ScriptedPeer:
     """A listening socket that plays a script on each connection, one after the other, in a thread of its own.
 
     Args:
@@ -333,8 +305,8 @@ class Peer:
         with self._lock:
             self._stopped = True
             if self._wire is not None:
-                _shut_down(self._wire.sock)
-        _shut_down(self._listener)
+                shut_down(self._wire.sock)
+        shut_down(self._listener)
         self._thread.join(DEADLINE)
         self._listener.close()
         if self._failure is not None:
@@ -365,11 +337,6 @@ class Peer:
             with self._lock:
                 if not self._stopped and self._failure is None:
                     self._failure = error
-
-
-def _shut_down(sock: socket.socket) -> None:
-    with contextlib.suppress(OSError):  # not connected
-        sock.shutdown(socket.SHUT_RDWR)
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from statistics import median
 
-from servers import Peer, Wire
+from servers import ScriptedPeer, Wire
 
 from rxsocket.encoding import encode_message
 from rxsocket.frames import Close
@@ -57,7 +57,7 @@ def serve(messages: int, rate: float) -> None:
             wire.raw(b"".join(itertools.islice(itertools.cycle(frames), place, place + count)))
         wire.close(Close(1000, "that was all"))
 
-    with Peer(script) as peer:
+    with ScriptedPeer(script) as peer:
         sys.stdout.write(peer.url + "\n")
         sys.stdout.flush()
         done.wait()

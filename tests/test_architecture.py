@@ -96,6 +96,9 @@ TOWERS = (
     },
 )
 
+# What both stand on, and what is beside them: the hub's rooms, and the demo's view.
+IN_NO_TOWER = {"errors", "subjects", "chat", "entity", "demo_view"}
+
 # The imports that lead upward, with the reason.
 LATE = {
     ("store", "sync"): "store.sync_with(socket, resource) is the page's spelling; it is imported when it is called",
@@ -214,6 +217,11 @@ def test_what_is_imported_upward_is_imported_late_and_is_still_needed() -> None:
         found = [each for each in IMPORTS[name] if each.own and each.target == target]
         assert found, f"{name} does not import {target}: the exception can go"
         assert all(each.late for each in found)
+
+
+def test_every_module_below_sync_is_in_one_tower_or_named_as_in_none() -> None:
+    placed = sorted([*TOWERS[0], *TOWERS[1], *IN_NO_TOWER])
+    assert placed == sorted(name for name, floor in FLOORS.items() if floor < FLOORS["sync"])
 
 
 def test_the_towers_know_nothing_of_each_other() -> None:

@@ -131,6 +131,18 @@ def test_no_more_is_read_ahead_than_may_be_held(pair, text):
     )
 
 
+@pytest.mark.parametrize("text", ["x", "x" * 700])
+def test_when_all_that_was_read_ahead_is_taken_more_is_read_ahead_again(pair, text):
+    channel, peer = pair
+    for _ in range(2):
+        for _ in range(MESSAGES):
+            peer.sendall(said(text))
+            channel.read_ahead()
+        assert not channel.reads_ahead
+        assert [text] in all_taken(channel)
+        assert channel.reads_ahead
+
+
 def test_whatever_comes_is_heard(pair):
     channel, peer = pair
     before = channel.keepalive.remaining(channel.opened)

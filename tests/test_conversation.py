@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
+import select
 import signal
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -13,8 +12,7 @@ from contextlib import contextmanager
 
 import pytest
 import reactivex.operators as ops
-from peers import Peer as TlsPeer
-from peers import Server, echo_server, switching
+from peers import Peer, Server, echo_server, switching
 from servers import DEADLINE, Seen, Wire, within
 
 import rxsocket.outgoing
@@ -42,6 +40,12 @@ def keeper(monkeypatch) -> Keeper:
     return keeper
 
 
+@pytest.fixture
+def unkept(monkeypatch) -> None:
+    """No keeper looks, but when a test calls what it would."""
+    monkeypatch.setattr(rxsocket.runner, "KEEPER", Keeper(10 * DEADLINE))
+
+
 def silent(wire: Wire) -> None:
     """A peer's script: be there, and say nothing."""
     while wire.sock.recv(1 << 16):
@@ -52,6 +56,13 @@ def ping_of(wire: Wire) -> Ping:
     while not isinstance(frame := wire.next(), Ping):
         assert frame is not None
     return frame
+
+
+def age(session: Session, seconds: float) -> None:
+    """Let so much time pass for the pings of a session."""
+    with session._lock:
+        session._channel.keepalive._heard -= seconds
+        session._channel.keepalive._asked -= seconds
 
 
 # --- pings
@@ -139,20 +150,24 @@ def test_a_peer_that_says_anything_is_there(play, connect):
 
 def test_no_pings_are_sent_while_messages_come(play, connect):
     frames: list[object] = []
+    asked = threading.Event()
 
     def script(wire: Wire) -> None:
-        end = time.monotonic() + 0.5
-        while time.monotonic() < end:
-            wire.send("x" * 1000)
-        wire.raw(encode_message("last", masked=False))
-        while not isinstance(frame := wire.next(), Close):
-            frames.append(frame)
-        wire.close(frame)
+        for _ in range(5):
+            wire.send("x")
+            frames.append(wire.next())
+        asked.set()
+        frames.extend(wire.frames()[:-1])
 
-    session = connect(play(script), ping_interval=0.2, ping_timeout=5)
-    Seen(session.messages.body.pipe(ops.filter(lambda text: text == "last"))).wait()
+    def take_long(_: str) -> None:
+        age(session, 600)
+        session.send("next")
+
+    session = connect(play(script), ping_interval=1000, ping_timeout=1000)
+    session.messages.body.subscribe(take_long)
+    assert asked.wait(DEADLINE)
     session.close()
-    assert frames == []
+    assert frames == ["next"] * 5
 
 
 def test_in_a_full_pause_pings_go_out_and_their_pongs_are_not_missed(play, connect):
@@ -412,11 +427,10 @@ def test_a_peer_is_pinged_while_so_much_is_read_ahead_that_no_more_is_read(play)
 
 
 @pytest.fixture
-def flooded(monkeypatch) -> None:
+def flooded(monkeypatch, unkept) -> None:
     """Lets every message count as one amid a flood without an end; no keeper helps out."""
     monkeypatch.setattr(rxsocket.outgoing, "PACE", 1.0)
     monkeypatch.setattr(rxsocket.outgoing, "PAUSE", DEADLINE)
-    monkeypatch.setattr(rxsocket.runner, "KEEPER", Keeper(10 * DEADLINE))
 
 
 def test_a_flood_arrives_in_order_and_without_another_message(play, connect):
@@ -505,11 +519,11 @@ def test_no_message_of_a_flood_waits_while_a_subscriber_holds_the_sessions_threa
 
 @pytest.mark.usefixtures("flooded")
 def test_what_waits_goes_out_before_a_subscriber_holds_the_sessions_thread_up(play, connect, monkeypatch):
-    sent, arrived, go_on = (threading.Event() for _ in range(3))
+    looked, arrived, go_on = (threading.Event() for _ in range(3))
 
     def script(wire: Wire) -> None:
         assert wire.next() == "one"
-        assert sent.wait(DEADLINE)
+        assert looked.wait(DEADLINE)
         wire.send("hold up")
         assert wire.next() == "two"
         arrived.set()
@@ -518,10 +532,11 @@ def test_what_waits_goes_out_before_a_subscriber_holds_the_sessions_thread_up(pl
     def write_waiting(outgoing: Outgoing) -> None:
         write(outgoing)
         # Another message comes just when this thread has looked for what waits, and has to deliver next.
-        with contextlib.suppress(BlockingIOError):
-            if session._channel.connection._sock.recv(1, socket.MSG_PEEK) and not later.ident:
-                later.start()
-                later.join()
+        if not later.ident:
+            later.start()
+            later.join()
+            looked.set()
+            assert select.select([session._channel.connection.descriptor], [], [], DEADLINE)[0]
 
     session = connect(play(script))
     write = session._write_waiting
@@ -530,9 +545,6 @@ def test_what_waits_goes_out_before_a_subscriber_holds_the_sessions_thread_up(pl
     session.messages.subscribe(lambda _: go_on.wait(DEADLINE))
     Seen(session.opens).wait()
     session.send("one")
-    while not session._watching:
-        os.sched_yield()
-    sent.set()
     assert arrived.wait(DEADLINE)
     go_on.set()
 
@@ -591,6 +603,7 @@ def test_a_handler_may_close_while_the_main_thread_sends(server, connect):
         session = connect(server.url, close_timeout=1)
         Seen(session.opens).wait()
         with handling(lambda session=session: session.close(3000, "by a signal")):
+            # No event: any moment is what is tested.
             timer = threading.Timer(delay / 2000, os.kill, (os.getpid(), signal.SIGUSR1))
             timer.start()
             with within(DEADLINE), pytest.raises(SendException, match="clos"):
@@ -607,25 +620,33 @@ def flood(session: Session) -> None:
 # --- deadlines, when a subscriber has held the session's thread up
 
 
-def test_a_peer_that_answered_meanwhile_is_not_lost(play, keeper, monkeypatch):
+@pytest.mark.usefixtures("unkept")
+def test_a_peer_that_answered_meanwhile_is_not_lost(play):
     """More comes than is read ahead, so that its pongs stand unread behind it."""
 
     def script(wire: Wire) -> None:
-        wire.send(*(f"{number:>10000}" for number in range(300)))
+        wire.send("0")
+        assert reached.wait(DEADLINE)
+        wire.send(*(f"{number:>10000}" for number in range(1, 300)))
         wire.raw(encode_pong(b"unasked", masked=False))
         while not isinstance(frame := wire.next(), Close):
             if isinstance(frame, Ping):
                 wire.raw(encode_pong(frame.payload, masked=False))
         wire.close(frame)
 
-    session = websocket(play(script), ping_interval=0.05, ping_timeout=0.05, max_held=100_000).prepare()
+    reached = threading.Event()
+    session = websocket(play(script), ping_interval=1000, ping_timeout=1000, max_held=100_000).prepare()
     bodies = Seen(session.messages.body)
-    passed = threading.Event()
     with held_up(session):
-        timer = threading.Timer(0.5, passed.set)
-        timer.start()
-        assert passed.wait(DEADLINE)
-    timer.join()
+        reached.set()
+        channel = session._channel
+        while channel.reads_ahead:
+            select.select([channel.connection.descriptor], [], [], DEADLINE)
+            session._keep()
+        age(session, 1001)
+        session._keep()  # it asks
+        age(session, 1001)
+        assert channel.keepalive.is_lost(time.monotonic())
     assert [int(body) for body in bodies.wait(300)] == list(range(300))
     session.close()
     assert Seen(session.closes).one().code == 1000
@@ -638,16 +659,13 @@ def test_a_close_that_was_answered_meanwhile_is_clean(play):
         answered.set()
 
     answered = threading.Event()
-    session = websocket(play(script), close_timeout=0.1).prepare()
+    session = websocket(play(script), close_timeout=DEADLINE).prepare()
     session.messages.subscribe(lambda _: None)
     with held_up(session):
         session._begin_close(Close(1000))
         assert answered.wait(DEADLINE)
-        passed = threading.Event()
-        timer = threading.Timer(0.3, passed.set)
-        timer.start()
-        assert passed.wait(DEADLINE)
-        timer.join()
+        with session._lock:
+            session._channel.limit_closing(-1)  # its time is up
     end = Seen(session.closes).one()
     assert (end.code, end.was_clean) == (1000, True)
 
@@ -656,7 +674,7 @@ def test_over_tls_what_came_with_the_handshake_is_delivered_at_once(authority):
     """Of each of two connections: at the first one, the subscription itself wakes the session."""
     texts = [f"{number:>100}" for number in range(100)]
 
-    def script(peer: TlsPeer) -> None:
+    def script(peer: Peer) -> None:
         request = peer.request()
         head = "\r\n".join(("HTTP/1.1 101 Go", *switching(request.headers["sec-websocket-key"]), "", "")).encode()
         peer.sock.sendall(head + b"".join(encode_message(text, masked=False) for text in texts))
@@ -672,7 +690,8 @@ def test_over_tls_what_came_with_the_handshake_is_delivered_at_once(authority):
         session.close()
 
 
-def test_a_pong_that_came_since_the_keeper_asked_is_read_before_the_peer_counts_as_lost(play, monkeypatch):
+@pytest.mark.usefixtures("unkept")
+def test_a_pong_that_came_since_the_keeper_asked_is_read_before_the_peer_counts_as_lost(play):
     def script(wire: Wire) -> None:
         wire.send("1")
         while not isinstance(frame := wire.next(), Close):
@@ -681,15 +700,14 @@ def test_a_pong_that_came_since_the_keeper_asked_is_read_before_the_peer_counts_
                 asked.set()
         wire.close(frame)
 
-    asked, passed = threading.Event(), threading.Event()
-    monkeypatch.setattr(rxsocket.runner, "KEEPER", Keeper(0.5))  # it asks once, and does not read before the end
-    session = websocket(play(script), ping_interval=0.05, ping_timeout=0.05).prepare()
+    asked = threading.Event()
+    session = websocket(play(script), ping_interval=1000, ping_timeout=1000).prepare()
+    round_trips = Seen(session.round_trips)
     with held_up(session):
+        age(session, 1001)
+        session._keep()
         assert asked.wait(DEADLINE)
-        timer = threading.Timer(0.2, passed.set)
-        timer.start()
-        assert passed.wait(DEADLINE)
-    timer.join()
-    assert Seen(session.round_trips).wait()
+        age(session, 1001)
+    round_trips.wait()
     session.close()
     assert Seen(session.closes).one().code == 1000

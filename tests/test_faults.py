@@ -26,6 +26,7 @@ from servers import DEADLINE, Seen, Wire, within
 from rxsocket.encoding import encode_frame, encode_message
 from rxsocket.errors import ConnectionException, HandshakeException, ProtocolException, RxSocketException, SendException
 from rxsocket.frames import BINARY, CONTINUATION, PING, TEXT, Close
+from rxsocket.masking import _keys
 from rxsocket.session import Session
 from rxsocket.socket import websocket
 from rxsocket.states import Closed, CloseEvent, Closing, Connecting, Open, State
@@ -51,6 +52,10 @@ class Life:
     def opened(self) -> None:
         """Wait until it is Open, or has been."""
         assert isinstance(self._states.wait(2)[1], Open)
+
+    def closing(self) -> None:
+        """Wait until it is Closing, or has been."""
+        assert isinstance(self._states.wait(3)[2], Closing)
 
     def states(self) -> list[type[State]]:
         return [type(state) for state in self._states.all()]
@@ -172,7 +177,7 @@ def test_a_server_that_trickles_its_answer_is_given_up_at_connect_timeout(play):
         with contextlib.suppress(ConnectionError):  # as it is to be
             for byte in wire.response():
                 wire.raw(bytes([byte]))
-                given_up.wait(0.05)
+                given_up.wait(0.05)  # no event: that bytes come, and too slowly, is what is tested
 
     given_up = threading.Event()
     life = Life(play(script, upgrade=False), connect_timeout=0.5)
@@ -446,7 +451,8 @@ def test_a_stopped_server_does_not_answer_within_connect_timeout(process):
 
 def test_closes_of_both_sides_may_cross_with_data_of_both_sides(play):
     chance = random.Random(1000)  # noqa: S311 no secret
-    moments = [chance.randrange(300) for _ in range(150)]
+    # The server's at once; only after the client's; at some moment.
+    moments = [0, sys.maxsize, *(chance.randrange(300) for _ in range(150))]
     moment_of = iter(moments)
 
     def script(wire: Wire) -> None:
@@ -473,11 +479,14 @@ def test_closes_of_both_sides_may_cross_with_data_of_both_sides(play):
     url = play(script)
     initiators: set[str] = set()
     with ThreadPoolExecutor(1) as threads:
-        for _ in moments:
+        for moment in moments:
             life = Life(url)
             sending = threads.submit(_send_until_it_raises, life.session)
             life.opened()
-            threading.Event().wait(chance.uniform(0, 0.005))
+            if moment:
+                threading.Event().wait(chance.uniform(0, 0.005))  # no event: any moment is what is tested
+            else:
+                life.closing()
             life.session.close(4000)
             event = life.end()
             sent, received = ends.get(timeout=DEADLINE)
@@ -499,26 +508,27 @@ def test_a_thousand_sessions_closed_up_to_five_milliseconds_after_their_start_le
         session = endpoint.connect()
         sessions.add(session)
         closes = Seen(session.closes)
-        threading.Event().wait(moment)
+        threading.Event().wait(moment)  # no event: any moment is what is tested
         session.close()
         event = closes.one()
         return event.code, event.initiator, event.was_clean
 
-    def lives(count: int) -> tuple[set[tuple[int, str, bool]], int]:
-        """How so many sessions ended; and how many blocks of memory are there after that."""
+    def blocks_after(count: int) -> int:
+        """How many blocks of memory are there after so many sessions."""
         with ThreadPoolExecutor(4) as threads:
             ends = set(threads.map(live, [chance.uniform(0, 0.005) for _ in range(count)]))
+        assert ends <= {(1000, "client", True), (1006, "client", False)}
         for thread in threading.enumerate():  # of those that were given up while they connected
             if thread.name.startswith("rxsocket "):
                 thread.join(DEADLINE)
+        _keys.clear()  # up to a thousand masking keys in stock, more or fewer by what was sent
         gc.collect()
-        return ends, sys.getallocatedblocks()
+        return sys.getallocatedblocks()
 
-    _, before = lives(200)  # what is made but once is there after these
-    ends, after = lives(1000)
-    assert ends == {(1000, "client", True), (1006, "client", False)}
+    blocks_after(200)  # what is made but once is there after these
+    before, after = blocks_after(200), blocks_after(1000)
     assert len(sessions) == 0
-    assert after - before < 500
+    assert after - before < 100
 
 
 @pytest.mark.parametrize("where", ["the thread that connected", "another thread", "a subscriber"])
@@ -546,6 +556,6 @@ def test_of_a_hundred_closes_against_a_live_peer_ninety_nine_take_less_than_a_bl
         times = [time_of_a_close() for _ in range(300)]
     late = statistics.quantiles(times, n=100)[98]
     record_property("ms of a close: p50, p99, max", [s * 1000 for s in (statistics.median(times), late, max(times))])
-    # 50 ms is what is promised; the rest is for a machine that has other things to do.
+    # On a machine at rest it is a few milliseconds; the rest is for one that has other things to do.
     assert late < 0.25
     assert max(times) < 5.0

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import pytest
-from decoding import failure, fed, pieces_of, told
+from decoding import failure, fed, in_order, pieces_of, told
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
@@ -484,6 +484,8 @@ def test_the_position_of_each_control_frame_among_the_messages_is_known() -> Non
     one, two = frame(0x81, b"1"), frame(0x01, b"2")
     decoder.feed(frame(0x89) + one + frame(0x8A) + two + frame(0x89) + frame(0x80) + frame(0x88))
     assert decoder.positions == [0, 1, 1, 2]
+    found = in_order(Decoder(100), one + frame(0x89) + two + frame(0x8A) + frame(0x80) + one)
+    assert found == ["1", (b"",), (b"",), "2", "1"]
     decoder = Decoder(100)
     decoder.feed(one + one + frame(0x83))
     assert decoder.positions == [2]

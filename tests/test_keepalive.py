@@ -43,6 +43,15 @@ def test_without_a_timeout_a_peer_is_asked_once_and_never_lost() -> None:
     assert (keepalive.is_due(10**6), keepalive.is_lost(10**6), keepalive.remaining(111)) == (False, False, None)
 
 
+def test_of_a_peer_that_answers_no_ping_only_the_last_one_is_waited_for() -> None:
+    keepalive = Keepalive(10, None, 0)
+    by_hand: list[Any] = []
+    keepalive.ping(0, by_hand.append)
+    for number in range(100):
+        keepalive.ask(number)
+    assert len(keepalive.end()) == 2  # the other is the one by hand, whose sender is to be told
+
+
 def answers(keepalive: Keepalive, payload: bytes, now: float) -> list[float]:
     return [seconds for seconds, _ in keepalive.pong(payload, now)]
 

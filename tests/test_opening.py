@@ -913,6 +913,16 @@ def test_an_attempt_that_was_aborted_follows_no_redirect():
         assert not there.connections
 
 
+def test_a_socket_that_is_there_only_after_the_abort_is_cut():
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        attempt = opening("ws://host")
+        attempt.abort()
+        attempt.guard(ours)
+        theirs.settimeout(DEADLINE)
+        assert theirs.recv(1) == b""
+
+
 @pytest.mark.parametrize("secure", [False, True])
 def test_an_abort_after_the_end_of_the_attempt_cuts_the_connection(authority, secure):
     with Server(accept, context=authority.server() if secure else None) as server:

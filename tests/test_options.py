@@ -18,7 +18,7 @@ from rxsocket.backoff import Backoff
 from rxsocket.deflate import Deflate
 from rxsocket.errors import ConnectionException, EndpointException
 from rxsocket.options import MIB, Options
-from rxsocket.socket import websocket
+from rxsocket.socket import Socket, websocket
 
 SECONDS = ("connect_timeout", "send_timeout", "close_timeout")
 LIMITS = ("max_size", "max_fragments", "max_handshake", "max_outgoing", "max_held", "max_held_messages")
@@ -59,6 +59,7 @@ def test_websocket_has_the_same_options_with_the_same_defaults() -> None:
         for name, parameter in inspect.signature(websocket).parameters.items()
         if parameter.kind is parameter.KEYWORD_ONLY
     }
+    assert websocket("ws://host") == Socket("ws://host", (), Options())
     # A mapping that is left out is None there, since a default is shared by all calls.
     assert [keywords.pop(name) for name in PAIRS] == [None, None]
     assert keywords == {

@@ -1,6 +1,7 @@
 """The README's examples, run in order as a reader would, and its claims about names."""
 
 import contextlib
+import inspect
 import io
 import re
 import threading
@@ -82,10 +83,6 @@ def test_a_command_is_one_line(command: str):
     assert "\n" not in command
 
 
-def test_every_exception_of_the_package_is_reachable_from_its_root():
-    assert set(rxsocket.errors.__all__) <= set(rxsocket.__all__)
-
-
 def test_the_table_of_fritz2s_names_has_only_names_that_exist():
     table = README[README.index("From fritz2\n") : README.index("What is guaranteed\n")]
     column = "\n".join(line[50:] for line in table.splitlines())
@@ -93,3 +90,31 @@ def test_the_table_of_fritz2s_names_has_only_names_that_exist():
         owners = (rxsocket.Session, rxsocket.Store, rxsocket.Socket)
         views = {"data", "body", "blob", "array_buffer", "messages"}
         assert name in views or any(hasattr(owner, name) for owner in owners), name
+
+
+def test_the_table_of_options_names_each_with_its_default():
+    """All but None, which is no figure."""
+
+    def figure(default: float) -> str:
+        for unit, size in (("MiB", 1 << 20), ("KiB", 1 << 10)):
+            if default % size == 0:
+                return f"{default // size} {unit}"
+        return f"{default:,g}" if isinstance(default, float) else f"{default:,}"
+
+    parameters = inspect.signature(rxsocket.websocket).parameters.values()
+    defaults = {each.name: each.default for each in parameters if each.kind is each.KEYWORD_ONLY}
+    table = README[README.index("\nOptions\n") : README.index("\nExceptions\n")]
+    rows = re.findall(r"^((?:``\w+``(?:, )?)+)  +(.*)$", table, re.MULTILINE)
+    named = [re.findall(r"\w+", names) for names, _ in rows]
+    assert sorted(name for names in named for name in names) == sorted(defaults)
+    for names, (_, text) in zip(named, rows, strict=True):
+        values = [defaults[name] for name in names if defaults[name] is not None]
+        expected = [str(each) if isinstance(each, bool) else figure(each) for each in dict.fromkeys(values)]
+        found = re.findall(r"\bFalse\b|\bTrue\b|\b\d[\d,]*(?: [MK]iB)?\b", text)
+        assert found[: len(expected)] == expected, text
+
+
+def test_the_table_of_exceptions_names_each():
+    table = README[README.index("\nExceptions\n") : README.index("\nSpeed\n")]
+    named = re.findall(r"^``(\w+)``", table, re.MULTILINE)
+    assert sorted(named) == sorted(name for name in rxsocket.__all__ if name.endswith("Exception"))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import select
+import socket
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -13,12 +15,15 @@ from typing import Any
 import pytest
 import reactivex.operators as ops
 from reactivex.scheduler import VirtualTimeScheduler
-from servers import DEADLINE, EchoServer, Peer, Seen, Wire, in_turn, within
+from servers import DEADLINE, EchoServer, ScriptedPeer, Seen, Wire, in_turn, within
+from threads import waits_to_send
 
+import rxsocket.runner
 from rxsocket.backoff import Backoff
-from rxsocket.encoding import encode_close
+from rxsocket.encoding import encode_close, encode_message, encode_ping
 from rxsocket.errors import ConnectionException, EndpointException, HandshakeException, SendException
-from rxsocket.frames import Close, Message
+from rxsocket.frames import SMALL_PIECE, Close, Message, Pong
+from rxsocket.keeper import Keeper
 from rxsocket.messages import MessageEvent
 from rxsocket.session import Session
 from rxsocket.socket import websocket
@@ -67,12 +72,6 @@ def accepting(script: Callable[[Wire], object]) -> Callable[[Wire], object]:
         script(wire)
 
     return accepted
-
-
-def sent(sender: threading.Thread) -> None:
-    """Start a thread that sends, and leave it the moment that it takes to come to wait."""
-    sender.start()
-    sender.join(0.05)
 
 
 def kinds(states: list[Any]) -> list[type]:
@@ -373,14 +372,20 @@ def test_a_send_while_the_server_closes_waits_for_the_next_connection(play, conn
         wire.answer_close()
 
     session = connect(play(in_turn(close, keep)), reconnect=AT_ONCE)
+    sending = waits_to_send(session)
     sender = threading.Thread(target=session.send, args=("waited",))
-    # At Closing, before the next state, so that the send finds just this one.
-    Seen(
-        session.state.pipe(ops.filter(lambda state: isinstance(state, Closing)), ops.do_action(lambda _: sent(sender)))
-    )
+
+    def send(state: object) -> None:
+        if isinstance(state, Closing):  # before the next state, so that the send finds just this one
+            sender.start()
+            waited.append(sending.wait(DEADLINE))
+
+    waited: list[bool] = []
+    session.state.subscribe(send)
     Seen(session.opens.pipe(ops.filter(lambda event: event.connection == 2))).wait()
     sender.join(DEADLINE)
     session.close()
+    assert waited == [True]
     assert received == ["waited"]
 
 
@@ -394,11 +399,86 @@ def test_a_send_that_waits_for_a_next_connection_is_refused_when_the_session_is_
             session.send("waits")
         refused.set()
 
+    sending = waits_to_send(session)
     sender = threading.Thread(target=send)
-    sent(sender)
+    sender.start()
+    assert sending.wait(DEADLINE)
     session.close()
     assert refused.wait(DEADLINE)
     sender.join()
+
+
+# --- the limit of one read
+
+
+def reading(play, monkeypatch, data: bytes, script: Callable[[Wire], object]) -> Session:
+    """A session, not started, whose first message is "all", and then data, which is all there to be read at once."""
+
+    def send(wire: Wire) -> None:
+        wire.send("all")
+        assert reached.wait(DEADLINE)
+        wire.raw(data)
+        script(wire)
+
+    def wait_for_all(text: str) -> None:
+        if text == "all":
+            reached.set()
+            sock = session._channel.connection._sock
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, len(data))
+            readable, _, _ = select.select([sock], [], [], DEADLINE)
+            assert readable
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+
+    reached = threading.Event()
+    monkeypatch.setattr(rxsocket.runner, "KEEPER", Keeper(10 * DEADLINE))  # no keeper helps out
+    session = websocket(play(script=send)).prepare()
+    session.messages.body.subscribe(wait_for_all)
+    return session
+
+
+def piece(text: str) -> bytes:
+    """Small messages, so that the reads do not grow, that fill one read; the last has a text."""
+    small, last = encode_message("x" * 30, masked=False), encode_message(text, masked=False)
+    count, rest = divmod(SMALL_PIECE - len(last), len(small))
+    return small * (count - 1) + encode_message("x" * (30 + rest), masked=False) + last
+
+
+def test_a_ping_right_behind_the_limit_of_one_read_is_answered_before_what_answers_the_messages(play, monkeypatch):
+    def script(wire: Wire) -> None:
+        found.extend((wire.next(), wire.next()))
+        answered.set()
+        wire.answer_close()
+
+    found: list[object] = []
+    answered = threading.Event()
+    session = reading(play, monkeypatch, piece("last") + encode_ping(b"behind", masked=False), script)
+    session.messages.body.subscribe(lambda text: session.send("answer") if text == "last" else None)
+    session.start()
+    assert answered.wait(DEADLINE)
+    session.close()
+    assert found == [Pong(b"behind"), "answer"]
+
+
+def test_an_answer_waits_for_no_more_than_one_further_read(play, monkeypatch):
+    def script(wire: Wire) -> None:
+        assert wire.next() == "answer"
+        answered.set()
+        wire.answer_close()
+
+    def respond(text: str) -> None:
+        if text == "first":
+            session.send("answer")
+        elif text == "third":
+            in_time.append(answered.wait(DEADLINE / 2))
+
+    answered = threading.Event()
+    in_time: list[bool] = []
+    session = reading(play, monkeypatch, piece("first") + piece("second") + piece("third"), script)
+    session.messages.body.subscribe(respond)
+    session.start()
+    assert answered.wait(DEADLINE)
+    session.close()
+    assert in_time == [True]
 
 
 # --- by hand
@@ -607,7 +687,7 @@ def test_a_thousand_losses_lose_double_and_reorder_nothing():
         if len(sent) % 3 == 0:
             wire.raw(b"\x81\x7e")  # and the loss comes amid a frame
 
-    with Peer(script) as peer:
+    with ScriptedPeer(script) as peer:
         session = websocket(peer.url, reconnect=AT_ONCE, close_timeout=1).prepare()
         messages, closes = Seen(session.messages), Seen(session.closes)
         session.start()
@@ -667,14 +747,19 @@ def test_a_close_is_not_undone_by_a_reconnect(play, connect):
     assert len(refused) == 1
 
 
-def test_reconnecting_twice_in_a_row_makes_one_new_connection(server, connect):
-    session = connect(server.url)
+def test_reconnecting_twice_in_a_row_makes_one_new_connection(play, connect):
+    def close_late(wire: Wire) -> None:
+        close = wire.close_frame()
+        assert told_twice.wait(DEADLINE)
+        wire.close(close)
+
+    told_twice = threading.Event()
+    session = connect(play(in_turn(close_late, saying("2"))))
     opens = Seen(session.opens)
     opens.wait()
     session.reconnect()
     session.reconnect()
-    opens.wait(2)
-    session.close()
+    told_twice.set()
     assert [event.connection for event in opens.all()] == [1, 2]
 
 

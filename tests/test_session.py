@@ -20,6 +20,7 @@ from contextlib import ExitStack
 import pytest
 import reactivex.operators as ops
 from servers import BURST, DEADLINE, EchoServer, Seen, Wire, within
+from threads import waits_to_send
 
 from rxsocket.encoding import encode_close, encode_frame, encode_message, encode_ping, encode_pong
 from rxsocket.errors import (
@@ -31,7 +32,7 @@ from rxsocket.errors import (
     SendException,
     SubscriberException,
 )
-from rxsocket.frames import BINARY, CONTINUATION, TEXT, Close, Decoder, Pong
+from rxsocket.frames import BINARY, CONTINUATION, TEXT, Close, Pong
 from rxsocket.messages import MORE_HELD
 from rxsocket.outgoing import HIGH_WATER
 from rxsocket.session import Session
@@ -53,20 +54,6 @@ def close_event(session: Session) -> CloseEvent:
 def is_open(session: Session) -> OpenEvent:
     """Wait until the session is open."""
     return Seen(session.opens).wait()[0]
-
-
-def waits_to_send(session: Session) -> threading.Event:
-    """Return an event that is set when another thread's send waits, with the session's lock held until it does."""
-    waits = threading.Event()
-    wait_for = session._changed.wait_for
-
-    def watched(settled: Callable[[], bool], timeout: float | None = None) -> bool:
-        if not settled():
-            waits.set()
-        return wait_for(settled, timeout)
-
-    session._changed.wait_for = watched
-    return waits
 
 
 # --- what arrives before somebody subscribes
@@ -725,11 +712,7 @@ def test_a_pong_stands_between_what_crossed_with_a_message_and_what_answers_it(p
         fragments = encode_frame(0x1, b"be", final=False, masked=False), encode_frame(0x0, b"low", masked=False)
         before = encode_message("above", masked=False)
         wire.raw(before + fragments[0] + encode_frame(0x9, b"between", masked=False) + fragments[1])
-        decoder = Decoder(1000, masked=True)
-        while len(found) < 4:
-            for byte in wire.sock.recv(1000):  # one by one, so that messages and pongs stay in their order
-                for events in decoder.feed(bytes([byte])):
-                    found.extend(events)
+        found.extend(wire.next() for _ in range(4))
         wire.raw(encode_close(Close(1000), masked=False))
         wire.frames()
 

@@ -391,10 +391,6 @@ def test_every_option_is_passed_on():
         assert websocket("ws://host", **{name: value}) != websocket("ws://host")
 
 
-def test_the_defaults_are_those_of_the_options():
-    assert websocket("ws://host") == Socket("ws://host", (), Options())
-
-
 @pytest.mark.parametrize(
     ("options", "kind"),
     [

@@ -1,7 +1,5 @@
 """A store and a server kept the same, against a server whose answers the tests decide."""
 
-import base64
-import hashlib
 import queue
 import socket
 import struct
@@ -13,9 +11,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 import pytest
+from peers import switching
 from reactivex import operators as ops
-from servers import Peer as ScriptedPeer
-from servers import Wire, in_turn
+from servers import ScriptedPeer, Wire, in_turn
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection, serve
 
@@ -467,10 +465,8 @@ def test_a_server_that_does_not_read_does_not_hold_the_store_up(syncs):
         connection, _ = listener.accept()
         with connection:
             request = connection.recv(1 << 16).decode()
-            key = request.partition("Sec-WebSocket-Key: ")[2].partition("\r\n")[0].encode()
-            accept = base64.b64encode(hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()).decode()  # noqa: S324
-            head = "HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade"
-            connection.sendall("\r\n".join((*head, f"Sec-WebSocket-Accept: {accept}", "", "")).encode())
+            key = request.partition("Sec-WebSocket-Key: ")[2].partition("\r\n")[0]
+            connection.sendall("\r\n".join(("HTTP/1.1 101 Go", *switching(key), "", "")).encode())
             wait_for(sync, "synchronized")
             begin = time.monotonic()
             for number in range(32):

@@ -1,9 +1,11 @@
-"""Threads that run at once."""
+"""Threads that run at once, and threads that wait."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+
+from rxsocket.session import Session
 
 SECONDS = 20
 
@@ -22,3 +24,17 @@ def in_threads(*targets: Callable[[], object]) -> None:
     for thread in threads:
         thread.join(SECONDS)
         assert not thread.is_alive()
+
+
+def waits_to_send(session: Session) -> threading.Event:
+    """Return an event that is set when another thread's send waits, with the session's lock held until it does."""
+    waits = threading.Event()
+    wait_for = session._changed.wait_for
+
+    def watched(settled: Callable[[], bool], timeout: float | None = None) -> bool:
+        if not settled():
+            waits.set()
+        return wait_for(settled, timeout)
+
+    session._changed.wait_for = watched
+    return waits
