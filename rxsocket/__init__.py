@@ -18,11 +18,10 @@ floor modules
 4     ``opening``: makes a connection, by websocket-client; ``lifecycle``: where a session stands, as streams;
       ``outgoing``: what is on its way out
 3     ``handshake``: RFC 6455's opening one, as text; ``messages``: what a session receives, as streams; ``states``: the
-      table of a session's life; ``encoding``: RFC 6455 from messages to bytes
-2     ``store``: values that change by handlers; ``options``: of an endpoint; ``frames``: RFC 6455 from bytes to
-      messages; ``connection``: an open socket
-1     ``history``: of a store; ``resource``: the codec of entities; ``urls``: which can work; ``deflate``: RFC 7692,
-      without I/O; ``backoff``: when to try again
+      table of a session's life; ``encoding``: RFC 6455 from messages to bytes; ``decoding``: from bytes to messages
+2     ``store``: values that change by handlers; ``options``: of an endpoint; ``connection``: an open socket
+1     ``updates``: of a store, one at a time; ``history``: of its values; ``resource``: the codec of entities; ``urls``:
+      which can work; ``frames``: RFC 6455's; ``deflate``: RFC 7692, without I/O; ``backoff``: when to try again
 0     ``errors``; ``lenses``; ``subjects``; ``handlers``: of a store; ``checks``: of numbers that are chosen;
       ``masking``: of frames; ``waiting``: for a socket; ``keepalive``: of a connection; ``keeper``: of sessions that
       are held up; ``chat``: the hub's rooms; ``entity``: what clients of a hub's path share
@@ -53,8 +52,9 @@ from .resource import Resource, next_id
 from .session import Session
 from .socket import Socket, websocket
 from .states import Closed, CloseEvent, Closing, Connecting, Initiator, Open, OpenEvent, State
-from .store import Change, RootStore, Store, SubStore, handler
+from .store import RootStore, Store, SubStore, handler
 from .sync import Sync, SyncStatus, sync_with
+from .updates import Change
 
 __all__ = [
     "Backoff",

@@ -9,12 +9,14 @@ from collections import deque
 from typing import NamedTuple, TypeAlias
 
 from .connection import READ_SIZE, Connection
+from .decoding import Decoder
 from .encoding import encode_ping
-from .errors import ConnectionException, ProtocolException
-from .frames import Close, Decoder, Message, Ping, Pong
+from .errors import ConnectionException, ProtocolException, RxSocketException
+from .frames import ABNORMAL_CLOSURE, Close, Message, Ping, Pong
 from .keepalive import Keepalive
 from .options import Options
 from .outgoing import Outgoing
+from .states import CloseEvent, Initiator
 
 __all__ = ["Answer", "Arrival", "Channel"]
 
@@ -97,6 +99,25 @@ class Channel:
         if reading:  # the ping stands behind what is on its way, and the peer takes that
             return has_taken and (bool(self.outgoing) or not is_complete)
         return silence < timeout or unanswered < LOST_AFTER
+
+    def close_event(self, initiator: Initiator, cause: RxSocketException | None) -> CloseEvent:
+        """Say how the connection ended, which it has. Under the session's lock.
+
+        Args:
+            initiator: Who began to close it.
+            cause: What ended it, unasked for.
+        """
+        received, unsent = self.received, self.outgoing.unsent
+        # The close frame is the last to go: what is still there, or could not go, is it, or stands before it.
+        sent = None if unsent else self.sent
+        code, reason, was_clean = ABNORMAL_CLOSURE, str(cause or ""), False
+        if self.failure is not None:
+            # After a close frame of this side no other could be sent for the failure.
+            code = self.failure.code if self.sent and self.sent.code == self.failure.code else ABNORMAL_CLOSURE
+            reason, cause, received = str(self.failure), self.failure, None
+        elif received is not None:
+            code, reason, was_clean, cause = received.code, received.reason, sent is not None, None
+        return CloseEvent(code, reason, initiator, was_clean, cause, sent, received, self.number, unsent)
 
     @property
     def has_more(self) -> bool:

@@ -18,7 +18,8 @@ from .chat import ChatMessage
 from .demo_view import Board
 from .session import Session
 from .states import Closed, CloseEvent, Closing, Open, State
-from .store import Change, Store
+from .store import Store
+from .updates import Change
 
 __all__ = ["FellShort", "Stage", "ended", "logged", "told"]
 

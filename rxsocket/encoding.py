@@ -1,4 +1,4 @@
-"""RFC 6455's frames, without any I/O: messages and control frames in, bytes out."""
+"""RFC 6455 from messages to bytes, without any I/O."""
 
 from __future__ import annotations
 

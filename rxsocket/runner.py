@@ -20,7 +20,7 @@ from .keeper import KEEPER
 from .opening import Opening
 from .options import Options
 from .outgoing import Outgoing
-from .states import Closed, CloseEvent, Closing, Connecting, Initiator, Open, OpenEvent, State
+from .states import Closed, CloseEvent, Closing, Connecting, Open, OpenEvent, State
 from .urls import show
 
 __all__ = ["Runner"]
@@ -395,20 +395,7 @@ class Runner(Conversation):
 
     def _close_event(self, channel: Channel | None, cause: RxSocketException | None) -> CloseEvent:
         """Say how a connection ended, or why there was none. Under _lock."""
-        number = self._number
         if channel is None:
-            return CloseEvent(
-                ABNORMAL_CLOSURE, str(cause or ""), "network", was_clean=False, cause=cause, connection=number
-            )
-        received, failure, unsent = channel.received, channel.failure, channel.outgoing.unsent
-        # The close frame is the last to go: what is still there, or could not go, is it, or stands before it.
-        sent = None if unsent else channel.sent
-        initiator: Initiator = self._state.initiator if isinstance(self._state, Closing) else "network"
-        code, reason, was_clean = ABNORMAL_CLOSURE, str(cause or ""), False
-        if failure is not None:
-            # After a close frame of this side no other could be sent for the failure.
-            code = failure.code if channel.sent and channel.sent.code == failure.code else ABNORMAL_CLOSURE
-            reason, cause, received = str(failure), failure, None
-        elif received is not None:
-            code, reason, was_clean, cause = received.code, received.reason, sent is not None, None
-        return CloseEvent(code, reason, initiator, was_clean, cause, sent, received, number, unsent)
+            reason, number = str(cause or ""), self._number
+            return CloseEvent(ABNORMAL_CLOSURE, reason, "network", was_clean=False, cause=cause, connection=number)
+        return channel.close_event(self._state.initiator if isinstance(self._state, Closing) else "network", cause)

@@ -20,21 +20,20 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-from msgspec import Struct
 from reactivex import Observable, abc
 
-from .errors import SubscriberException
 from .handlers import EmittingHandler, Handler, takes_action
 from .history import History, Tracker
 from .lenses import Lens, path, same
 from .resource import Resource
-from .subjects import BehaviorSubject, SerialQueue, Subject, guarded
+from .subjects import Subject, guarded
+from .updates import Change, Updates
 
 if TYPE_CHECKING:  # they stand above; sync_with alone speaks of them
     from .socket import Socket
     from .sync import Sync
 
-__all__ = ["Change", "RootStore", "Store", "SubStore", "handler"]
+__all__ = ["RootStore", "Store", "SubStore", "handler"]
 
 T = TypeVar("T")
 A = TypeVar("A")
@@ -47,53 +46,6 @@ _log = logging.getLogger("rxsocket")
 _numbers = itertools.count(1)
 
 
-class Change(Struct, Generic[T], frozen=True):
-    """A new value of a store, and where it came from.
-
-    Attributes:
-        value: The new value.
-        origin: What was given to :meth:`Store.update_from` or :meth:`Store.handle`; None if nothing was.
-    """
-
-    value: T
-    origin: object = None
-
-
-class _Core(Generic[T]):
-    """The value that a root store and all its sub-stores show, and the queue of its updates."""
-
-    def __init__(self, initial: T, name: str, error_handler: Callable[[Exception], None]) -> None:
-        self.name = name
-        self.error_handler = error_handler
-        self.queue = SerialQueue()
-        # Written by _apply only, which runs in the queue only.
-        self.states: BehaviorSubject[Change[T]] = BehaviorSubject(Change(initial), f"{name}.data", self.report)
-
-    def update(self, step: Callable[[T], T], origin: object) -> None:
-        self.queue.run(partial(self._apply, step, origin))
-
-    def fail(self, error: Exception) -> None:
-        try:
-            self.error_handler(error)
-        except Exception:  # noqa: BLE001 it is the user's
-            _log.exception("the error_handler of %s raised, when it was given %r", self.name, error)
-
-    def report(self, stream: str, error: BaseException) -> None:
-        wrapped = SubscriberException(stream)
-        wrapped.__cause__ = error
-        self.fail(wrapped)
-
-    def _apply(self, step: Callable[[T], T], origin: object) -> None:
-        current = self.states.value.value
-        try:
-            value = step(current)
-        except Exception as error:  # noqa: BLE001 a handler may raise anything
-            self.fail(error)
-            return
-        if not same(current, value):
-            self.states.on_next(Change(value, origin))
-
-
 class Store(Generic[T]):
     """What a :class:`RootStore` and a :class:`SubStore` have in common.
 
@@ -102,10 +54,10 @@ class Store(Generic[T]):
         path: Where its value lies in the root's: empty for the root; a sub-store's is made as its id is.
     """
 
-    def __init__(self, core: _Core[Any], lens: Lens[Any, T], id: str, path: str) -> None:  # noqa: A002
+    def __init__(self, updates: Updates[Any], lens: Lens[Any, T], id: str, path: str) -> None:  # noqa: A002
         self.id = id
         self.path = path
-        self._core = core  # shared by a root and its sub-stores
+        self._updates = updates  # shared by a root and its sub-stores
         self._lens = lens  # from the root's value to this store's
         self._update: Handler[T] = self.update_from(None)
 
@@ -119,17 +71,17 @@ class Store(Generic[T]):
         Raises:
             LookupError: Of a sub-store, if what its lens points at is gone.
         """
-        return self._lens.get(self._core.states.value.value)
+        return self._lens.get(self._updates.states.value.value)
 
     @property
     def data(self) -> Observable[T]:
         """The values: the current one at once, then each new one; equal ones in a row are one. It never ends."""
-        return self._changes(replay=True).map(_value).pipe(guarded(f"{self.id}.data", self._core.report))
+        return self._changes(replay=True).map(_value).pipe(guarded(f"{self.id}.data", self._updates.report))
 
     @property
     def changes(self) -> Observable[Change[T]]:
         """Each new value from now on, with its origin. A sub-store's fires only when its own part has changed."""
-        return self._changes(replay=False).pipe(guarded(f"{self.id}.changes", self._core.report))
+        return self._changes(replay=False).pipe(guarded(f"{self.id}.changes", self._updates.report))
 
     @property
     def update(self) -> Handler[T]:
@@ -142,7 +94,7 @@ class Store(Generic[T]):
         A sub-store hands it to its root's. Override it, or give the root store one; else it is logged, with its
         traceback, by the logger ``rxsocket``. What it raises itself is logged.
         """
-        self._core.error_handler(error)
+        self._updates.error_handler(error)
 
     @overload
     def handle(self, fn: Callable[[T, A], T], *, origin: object = None) -> Handler[A]: ...
@@ -165,7 +117,7 @@ class Store(Generic[T]):
             >>> add = store.handle(lambda state, name: [*state, name])
             >>> add("Ada")
         """
-        return Handler(self._runner(fn, takes_action(fn), (), origin), self._core.fail)
+        return Handler(self._runner(fn, takes_action(fn), (), origin), self._updates.fail)
 
     @overload
     def handle_and_emit(self, fn: Callable[[T, A, Callable[[E], None]], T]) -> EmittingHandler[A, E]: ...
@@ -190,13 +142,13 @@ class Store(Generic[T]):
             >>> saved = store.handle_and_emit(save)
             >>> saved.subscribe(print)
         """
-        emitted: Subject[Any] = Subject(f"{self.id}.{getattr(fn, '__name__', 'handler')}", self._core.report)
+        emitted: Subject[Any] = Subject(f"{self.id}.{getattr(fn, '__name__', 'handler')}", self._updates.report)
 
         def emit(value: object) -> None:
-            self._core.queue.run(partial(emitted.on_next, value))
+            self._updates.queue.run(partial(emitted.on_next, value))
 
         run = self._runner(fn, takes_action(fn, "emit"), (emit,), None)
-        return EmittingHandler(run, self._core.fail, emitted)
+        return EmittingHandler(run, self._updates.fail, emitted)
 
     def update_from(self, origin: object) -> Handler[T]:
         """Return a handler like :attr:`update`, whose changes carry an origin.
@@ -227,7 +179,7 @@ class Store(Generic[T]):
             TypeError: The function does something else than access attributes and ``[index or key]`` items.
         """
         lens: Lens[T, X] = part if isinstance(part, Lens) else path(part)
-        return SubStore(self._core, self._lens + lens, _join(self.id, lens.id), _join(self.path, lens.id))
+        return SubStore(self._updates, self._lens + lens, _join(self.id, lens.id), _join(self.path, lens.id))
 
     def sync_by(self, handler: Handler[T]) -> abc.DisposableBase:
         """Call a handler at each new value, from now on. fritz2: ``syncBy``.
@@ -248,14 +200,14 @@ class Store(Generic[T]):
         Raises:
             ValueError: The capacity is negative, or less than there are initial entries.
         """
-        history = History(self._core.report, capacity, initial)
+        history = History(self._updates.report, capacity, initial)
         if synced:
             history.follow(self.data)
         return history
 
     def tracker(self) -> Tracker:
         """Return a tracker, which tells whether operations are running."""
-        return Tracker(self._core.report)
+        return Tracker(self._updates.report)
 
     @overload
     def sync_with(self: Store[list[E]], socket: Socket, resource: Resource[E, I]) -> Sync: ...
@@ -289,7 +241,7 @@ class Store(Generic[T]):
 
     def _enqueue(self, update: Callable[[T], T], origin: object) -> None:
         lens = self._lens
-        self._core.update(lambda whole: lens.set(whole, update(lens.get(whole))), origin)
+        self._updates.update(lambda whole: lens.set(whole, update(lens.get(whole))), origin)
 
     def _changes(self, *, replay: bool) -> Observable[Change[T]]:
         """Return this store's part of the root's states, from the next or from the current one on."""
@@ -308,7 +260,7 @@ class Store(Generic[T]):
                 except LookupError:  # gone: last stays, so that nothing is told if it comes back as it was
                     return
                 except Exception as error:  # noqa: BLE001 a lens may be the user's
-                    self._core.fail(error)
+                    self._updates.fail(error)
                     return
                 # The root has compared its own already.
                 new = isinstance(self, RootStore) or not same(last, value)
@@ -316,7 +268,7 @@ class Store(Generic[T]):
                 if tell and new:
                     observer.on_next(Change(value, state.origin))
 
-            return self._core.states.subscribe(on_next, scheduler=scheduler)
+            return self._updates.states.subscribe(on_next, scheduler=scheduler)
 
         return Observable(subscribe)
 
@@ -352,7 +304,7 @@ class RootStore(Store[T]):
         name = id or f"{type(self).__name__}-{next(_numbers)}"
         self._error_handler = error_handler
         whole: Lens[T, T] = Lens("", lambda value: value, lambda _, value: value)
-        super().__init__(_Core(initial, name, self.error_handler), whole, name, "")
+        super().__init__(Updates(initial, name, self.error_handler), whole, name, "")
 
     def error_handler(self, error: Exception) -> None:  # noqa: D102 the base's docstring
         if self._error_handler is not None:

@@ -17,8 +17,9 @@ from .resource import Resource
 from .session import Session
 from .socket import Socket
 from .states import Closed, Connecting, Open, State
-from .store import Change, Store
+from .store import Store
 from .subjects import SerialQueue
+from .updates import Change
 
 __all__ = ["Sync", "SyncStatus", "sync_with"]
 

@@ -15,8 +15,9 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 from websockets.sync.client import connect as _connect
 
+from rxsocket.decoding import Decoder
 from rxsocket.encoding import encode_message, encode_pong
-from rxsocket.frames import Control, Decoder, Message, Ping
+from rxsocket.frames import Control, Message, Ping
 from rxsocket.hub import Hub
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import pairwise
 
+from rxsocket.decoding import Decoder
 from rxsocket.errors import ProtocolException
-from rxsocket.frames import Control, Decoder, Message
+from rxsocket.frames import Control, Message
 
 
 def pieces_of(data: bytes, cuts: Iterable[int]) -> list[bytes]:

@@ -26,9 +26,10 @@ from typing import NamedTuple, Self
 from decoding import told
 from servers import DEADLINE, ScriptedPeer, Seen, Wire
 
+from rxsocket.decoding import Decoder
 from rxsocket.encoding import encode_frame
 from rxsocket.errors import ConnectionException, ProtocolException, SendException
-from rxsocket.frames import Close, Decoder, Message, Ping, Pong
+from rxsocket.frames import Close, Message, Ping, Pong
 from rxsocket.session import Session
 from rxsocket.socket import websocket
 from rxsocket.states import TRANSITIONS, Closed, CloseEvent, Connecting, Open, State

@@ -24,8 +24,9 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from rxsocket.connection import shut_down
+from rxsocket.decoding import Decoder
 from rxsocket.encoding import encode_close, encode_message
-from rxsocket.frames import NO_STATUS_RECEIVED, Close, Control, Decoder, Message
+from rxsocket.frames import NO_STATUS_RECEIVED, Close, Control, Message
 
 BURST = 10_000
 """How many texts the route /burst sends, "0" first."""

@@ -41,13 +41,15 @@ FLOORS = {
     "urls": 1,
     "history": 1,
     "resource": 1,
-    "frames": 2,
+    "frames": 1,
+    "updates": 1,
     "connection": 2,
     "options": 2,
     "store": 2,
     "states": 3,
     "messages": 3,
     "encoding": 3,
+    "decoding": 3,
     "handshake": 3,
     "outgoing": 4,
     "lifecycle": 4,
@@ -68,7 +70,7 @@ FLOORS = {
 
 # Each tower knows nothing of the other; sync, which stands on both, is where they meet.
 TOWERS = (
-    {"lenses", "handlers", "history", "store", "resource"},
+    {"lenses", "handlers", "history", "updates", "store", "resource"},
     {
         "checks",
         "options",
@@ -84,6 +86,7 @@ TOWERS = (
         "waiting",
         "frames",
         "encoding",
+        "decoding",
         "connection",
         "handshake",
         "opening",

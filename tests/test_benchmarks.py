@@ -24,8 +24,9 @@ from benchmarks.runner import IMPORTED, Runner, running
 from benchmarks.server import Handshake, Plan
 from benchmarks.short import SHORT, hold, read_recorded
 from benchmarks.wire import BINARY, CLOSE, TEXT, Run, close_frame, deflated, frame, runs, unmasked
+from rxsocket.decoding import Decoder
 from rxsocket.encoding import encode_close, encode_message
-from rxsocket.frames import Close, Decoder
+from rxsocket.frames import Close
 
 RATE = Metric("rate", "messages/s")
 TIME = Metric("time", "s", lower=True)

@@ -16,9 +16,9 @@ from peers import DEADLINE, Peer, Server, echo_server, switching
 from servers import within
 
 from rxsocket.connection import Connection
+from rxsocket.decoding import Decoder
 from rxsocket.encoding import encode_message
 from rxsocket.errors import ConnectionException, SendException
-from rxsocket.frames import Decoder
 from rxsocket.socket import websocket as describe
 
 SHORT = 0.3

@@ -15,10 +15,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
+from rxsocket.decoding import Decoder
 from rxsocket.deflate import TAIL, Deflate, Deflater, Inflater
 from rxsocket.encoding import content_of, encode_content, encode_frame, encode_ping
 from rxsocket.errors import ProtocolException
-from rxsocket.frames import BINARY, CONTINUATION, TEXT, Decoder, Message, Ping
+from rxsocket.frames import BINARY, CONTINUATION, TEXT, Message, Ping
 
 LIMIT = 1 << 20
 EMPTY_BLOCK = b"\x00"  # section 7.2.3.6

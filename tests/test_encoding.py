@@ -11,6 +11,7 @@ from decoding import fed, told
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from rxsocket.decoding import Decoder
 from rxsocket.encoding import (
     content_of,
     encode_close,
@@ -21,16 +22,7 @@ from rxsocket.encoding import (
     encode_pong,
 )
 from rxsocket.errors import CloseException
-from rxsocket.frames import (
-    BINARY,
-    CONTINUATION,
-    TEXT,
-    Close,
-    Decoder,
-    Message,
-    Ping,
-    Pong,
-)
+from rxsocket.frames import BINARY, CONTINUATION, TEXT, Close, Message, Ping, Pong
 
 LIMIT = 1 << 24
 

@@ -8,8 +8,9 @@ import pytest
 
 import rxsocket.outgoing
 from rxsocket.connection import Connection
+from rxsocket.decoding import Decoder
 from rxsocket.deflate import Deflate, Inflater
-from rxsocket.frames import BINARY, TEXT, Decoder, Frame, Message
+from rxsocket.frames import BINARY, TEXT, Frame, Message
 from rxsocket.outgoing import HIGH_WATER, JOINED, Outgoing
 
 Start = Callable[..., tuple[Outgoing, socket.socket]]

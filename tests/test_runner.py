@@ -20,9 +20,10 @@ from threads import waits_to_send
 
 import rxsocket.runner
 from rxsocket.backoff import Backoff
+from rxsocket.decoding import SMALL_PIECE
 from rxsocket.encoding import encode_close, encode_message, encode_ping
 from rxsocket.errors import ConnectionException, EndpointException, HandshakeException, SendException
-from rxsocket.frames import SMALL_PIECE, Close, Message, Pong
+from rxsocket.frames import Close, Message, Pong
 from rxsocket.keeper import Keeper
 from rxsocket.messages import MessageEvent
 from rxsocket.session import Session

@@ -15,7 +15,8 @@ from threads import in_threads
 from rxsocket.errors import SubscriberException
 from rxsocket.handlers import EmittingHandler, Handler, handled_by
 from rxsocket.lenses import Lens, element, key, or_default
-from rxsocket.store import Change, RootStore, Store, SubStore, handler
+from rxsocket.store import RootStore, Store, SubStore, handler
+from rxsocket.updates import Change
 
 
 class Address(msgspec.Struct, frozen=True):

@@ -12,7 +12,8 @@ from rxsocket.handlers import EmittingHandler, Handler, handled_by
 from rxsocket.history import History
 from rxsocket.lenses import Lens, element, field, index, key, or_default, path
 from rxsocket.resource import Resource
-from rxsocket.store import Change, RootStore, Store, SubStore, handler
+from rxsocket.store import RootStore, Store, SubStore, handler
+from rxsocket.updates import Change
 
 if TYPE_CHECKING:
     from rxsocket.socket import Socket
