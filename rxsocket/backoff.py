@@ -32,8 +32,10 @@ class Backoff(Struct, frozen=True, kw_only=True):
         maximum: Seconds that it waits at the most.
         jitter: Which part of these seconds is random, from 0 to 1, so that the clients of a server that was away do not
             all come back at once.
-        attempts: After how many tries in a row it gives up; None for never.
-        stable: For how many seconds a connection must have stayed up for the intervals to begin anew.
+        attempts: After how many tries in a row it gives up; None for never. One counts that made a connection which was
+            lost before it was ``stable``.
+        stable: For how many seconds a connection must have stayed up for the intervals, and ``attempts``, to begin
+            anew.
         final_codes: Close codes of a server that are not tried again.
         scheduler: On whose time it waits, such as reactivex's ``VirtualTimeScheduler``; None for the system's.
             A virtual one is to be advanced after the event of the try has been seen in ``session.retries``.

@@ -21,6 +21,7 @@ from .states import CloseEvent, Initiator
 __all__ = ["Answer", "Arrival", "Channel"]
 
 
+AHEAD = 1 << 22  # bytes to read ahead at a time, so that a flood leaves their turn to others that are looked after
 LOST_AFTER = 2  # times that the peer's system did not answer: a single one may be lost on the way
 
 
@@ -57,7 +58,10 @@ class Channel:
         self.is_late = False  # whether that was put off once; the session's thread alone
         self.received: Close | None = None  # under the session's lock
         self.lost: ConnectionException | None = None  # why it is to end when all is read; the session's thread alone
-        self._acknowledged = 0  # under the session's lock: bytes, when the last ping was sent, or looked after
+        # Under the session's lock: how many bytes were acknowledged when this was last looked at, and how many are when
+        # the last ping has arrived.
+        self._acknowledged = 0
+        self._asked_at = 0
         self.failure: ProtocolException | None = None  # under the session's lock
         self._max_ahead = options.max_held
         self._max_messages_ahead = options.max_held_messages
@@ -70,7 +74,7 @@ class Channel:
         self._messages_ahead = 0  # under _reading: how many these are
         # Whether the last read may have ended before the end of what was there; the session's thread alone.
         self.is_cut = connection.may_have_more(connection.rest, len(connection.rest) + 1)
-        self._feed(connection.rest)
+        self._arrivals.extend(self._decoded(connection.rest))
 
     def limit_closing(self, seconds: float) -> None:
         """Give a closing that many seconds from now at the most. Under the session's lock."""
@@ -79,26 +83,32 @@ class Channel:
 
     def ask(self, now: float) -> None:
         """Let a ping join what goes out, since one is due. Under the session's lock."""
-        acknowledgements = self.connection.acknowledgements()
-        self._acknowledged = 0 if acknowledgements is None else acknowledgements.size
         self.outgoing.append(encode_ping(self.keepalive.ask(now)))
+        acknowledgements = self.connection.acknowledgements()
+        if acknowledgements is not None:
+            self._acknowledged = acknowledgements.size
+            self._asked_at = acknowledgements.size + acknowledgements.waiting + len(self.outgoing)
 
-    def is_there(self, timeout: float, *, reading: bool) -> bool:
-        """Whether the peer's system shows that it is there, though no pong was read. Under the session's lock.
+    def sign_of_life(self, timeout: float, *, reading: bool) -> float | None:
+        """Say what the peer's system tells of a peer of which no pong was read. Under the session's lock.
 
         Args:
             timeout: The seconds since the ping.
             reading: Whether all was read that came.
+
+        Returns:
+            How many seconds ago it showed that the peer is there; None if it is lost.
         """
         acknowledgements = self.connection.acknowledgements()
         if acknowledgements is None:
-            return not reading  # where nothing tells, its pong may be there
-        size, is_complete, silence, unanswered = acknowledgements
-        has_taken = size > self._acknowledged
-        self._acknowledged = size
-        if reading:  # the ping stands behind what is on its way, and the peer takes that
-            return has_taken and (bool(self.outgoing) or not is_complete)
-        return silence < timeout or unanswered < LOST_AFTER
+            return None if reading else 0.0  # where nothing tells, its pong may be there
+        size, _, silence, unanswered = acknowledgements
+        if reading:  # the ping may stand behind what is on its way, and the peer takes that
+            is_there = self._acknowledged < size < self._asked_at
+            self._acknowledged = size
+        else:
+            is_there = silence < timeout or unanswered < LOST_AFTER
+        return (silence if silence < timeout else 0.0) if is_there else None
 
     def close_event(self, initiator: Initiator, cause: RxSocketException | None) -> CloseEvent:
         """Say how the connection ended, which it has. Under the session's lock.
@@ -143,39 +153,57 @@ class Channel:
                 if data is None:
                     return None
                 if not data:
-                    raise ConnectionException(f"{self.connection.url} ended the connection without a close frame")
+                    raise self.connection.broken or ConnectionException(
+                        f"{self.connection.url} ended the connection without a close frame"
+                    )
                 self.is_cut = self.connection.may_have_more(data, size)
-                self._feed(data)
+                self._arrivals.extend(self._decoded(data))
             return self._arrivals.popleft() if self._arrivals else []
 
     def read_ahead(self) -> list[Ping | Close]:
         """Read what is there, but not more than may be held, while the session's thread is held up. On another thread.
 
         Returns:
-            What came and can't wait: pings, which :meth:`take` will not return any more, and a close frame, which it
-            will.
+            What came and can't wait: the last ping (section 5.5.3), where :meth:`take` will return none any more; and a
+            close frame, which it will.
         """
         with self._reading:
-            with contextlib.suppress(ConnectionException):  # the session's thread will find the same
-                while self.reads_ahead and (data := self.connection.receive(min(self._decoder.appetite, READ_SIZE))):
-                    messages = self._feed(data)
-                    self._size_ahead += sum(map(len, messages))
-                    self._messages_ahead += len(messages)
-            urgent = [arrival for arrival in self._arrivals if isinstance(arrival, Ping | Close)]
+            pings = [each for each in self._arrivals if isinstance(each, Ping)]
             self._arrivals = deque(each for each in self._arrivals if not isinstance(each, Ping))
-        return urgent
+            rest = AHEAD
+            with contextlib.suppress(ConnectionException):  # the session's thread will find the same
+                while rest > 0 and self.reads_ahead and (data := self._receive_ahead()):
+                    rest -= len(data)
+                    for arrival in self._decoded(data):
+                        if isinstance(arrival, Ping):
+                            pings = [arrival]
+                        else:
+                            self._put_ahead(arrival)
+            return [*pings[-1:], *(each for each in self._arrivals if isinstance(each, Close))]
 
-    def _feed(self, data: bytes) -> list[Message]:
-        """Let what comes from some bytes join the arrivals; return the messages among it."""
+    def _receive_ahead(self) -> bytes | None:
+        return self.connection.receive(min(self._decoder.appetite, READ_SIZE))
+
+    def _put_ahead(self, arrival: Arrival) -> None:
+        self._arrivals.append(arrival)
+        if isinstance(arrival, list):
+            self._size_ahead += sum(map(len, arrival))
+            self._messages_ahead += len(arrival)
+        else:  # a pong takes memory, too
+            self._messages_ahead += 1
+
+    def _decoded(self, data: bytes) -> list[Arrival]:
+        """Return what comes from some bytes."""
         now = time.monotonic()
         self.keepalive.heard(now)
         messages, controls = self._decoder.feed(data)
+        arrivals: list[Arrival] = []
         begin = 0
         for control, position in zip(controls, self._decoder.positions, strict=True):
             if begin < position:
-                self._arrivals.append(messages[begin:position])
+                arrivals.append(messages[begin:position])
                 begin = position
-            self._arrivals.append(Answer(control, now) if isinstance(control, Pong) else control)
+            arrivals.append(Answer(control, now) if isinstance(control, Pong) else control)
         if begin < len(messages):
-            self._arrivals.append(messages[begin:] if begin else messages)
-        return messages
+            arrivals.append(messages[begin:] if begin else messages)
+        return arrivals

@@ -13,6 +13,12 @@ from typing import NamedTuple
 from .deflate import Deflate
 from .errors import ConnectionException
 
+try:
+    import fcntl
+    import termios
+except ImportError:  # on Windows, which has no TCP_INFO either
+    pass
+
 __all__ = ["READ_SIZE", "Acknowledgements", "Connection", "shut_down"]
 
 READ_SIZE = 1 << 16
@@ -20,8 +26,9 @@ KEEP_SIZE = 1 << 22
 WRITE_SIZE = 1 << 18
 
 
-# Of Linux's struct tcp_info: retransmits, probes; unacked; last_ack_recv; bytes_acked; notsent_bytes.
-_TCP_INFO = struct.Struct("=2xBB20xI28xI60xQ16xI")
+# Of Linux's struct tcp_info: retransmits, probes, last_ack_recv, bytes_acked.
+_TCP_INFO = struct.Struct("=2xBB52xI60xQ")
+_INT = struct.Struct("=i")
 
 
 class Acknowledgements(NamedTuple):
@@ -29,13 +36,13 @@ class Acknowledgements(NamedTuple):
 
     Attributes:
         size: How many bytes.
-        is_complete: Whether that is all that this side's system was given.
+        waiting: How many more this side's system was given.
         silence: For how many seconds it has acknowledged nothing.
         unanswered: How often this side's system has sent something since, or asked for room, and got no answer.
     """
 
     size: int
-    is_complete: bool
+    waiting: int
     silence: float
     unanswered: int
 
@@ -55,6 +62,7 @@ class Connection:
         descriptor: The socket's, for waiting.
         inflater: Decompresses what the server sends; for who reads.
         deflater: Compresses what is sent; for who writes.
+        broken: Why this side has cut it, if it has for a reason of its own. Written by who writes.
     """
 
     def __init__(
@@ -74,6 +82,7 @@ class Connection:
         self.protocol = protocol
         self.headers = headers
         self.rest = rest
+        self.broken: ConnectionException | None = None
         self.inflater = None if deflate is None else deflate.inflater()
         self.deflater = None if deflate is None else deflate.deflater()
         # OpenSSL's state of one connection is not for two threads at once; a plain socket has no such state.
@@ -104,8 +113,8 @@ class Connection:
     def send(self, data: bytes | bytearray | memoryview, taken: list[int]) -> None:
         """Write what the socket takes of some bytes, and append to a list how many that were, if any.
 
-        In one step of the interpreter: a Ctrl-C that comes just then must not hide that they are gone. (Over TLS the
-        standard library's own code is in between.)
+        In one step of the interpreter: a Ctrl-C that comes just then must not hide that they are gone. Over TLS the
+        standard library hides it, so the connection is cut then, where a second try could double or tear a message.
 
         Raises:
             ConnectionException: The connection is lost.
@@ -116,26 +125,33 @@ class Connection:
                 taken.extend(map(self._sock.send, (piece,)))
             else:
                 with self._tls:
-                    taken.append(self._sock.send(piece))
+                    self._send_by_tls(piece, taken)
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return
         except OSError as error:
             raise ConnectionException(f"the connection to {self.url} is lost: {error}") from error
 
-    @property
-    def is_interruptible(self) -> bool:
-        """Whether a signal on the main thread can hide from it what it has sent: the standard library's TLS does so."""
-        return self._tls is not None
+    def _send_by_tls(self, piece: bytes | bytearray | memoryview, taken: list[int]) -> None:
+        try:
+            taken.append(self._sock.send(piece))
+        except OSError:
+            raise
+        except BaseException:
+            problem = "was cut, since an interrupt came amid a TLS write, and left unknown what was sent"
+            self.broken = ConnectionException(f"the connection to {self.url} {problem}")
+            self.abort()
+            raise
 
     def acknowledgements(self) -> Acknowledgements | None:
         """Return what the peer's system has acknowledged, where ours tells (Linux)."""
         # Not by TCP_USER_TIMEOUT, which also ends a connection whose peer answers, and only does not read.
         with contextlib.suppress(OSError, AttributeError, struct.error):
             info = self._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
-            retransmits, probes, unacked, last_ack_recv, bytes_acked, notsent = _TCP_INFO.unpack(info)
-            return Acknowledgements(
-                bytes_acked, not unacked and not notsent, last_ack_recv / 1000, retransmits + probes
-            )
+            retransmits, probes, last_ack_recv, bytes_acked = _TCP_INFO.unpack(info)
+            # Where there are no such modules, there was no TCP_INFO.
+            queue = fcntl.ioctl(self._sock, termios.TIOCOUTQ, bytes(_INT.size))  # pyright: ignore[reportPossiblyUnboundVariable]
+            (waiting,) = _INT.unpack(queue)
+            return Acknowledgements(bytes_acked, waiting, last_ack_recv / 1000, retransmits + probes)
         return None
 
     def abort(self) -> None:

@@ -127,14 +127,17 @@ class Conversation(Lifecycle):
 
     def _joinable(self, size: int, *, wait: bool) -> Outgoing:
         """Return what is on its way out, once a message of that size may join it. Under _lock."""
-        waits_for_room = wait and threading.get_ident() not in session_threads
+        # Nor does a signal's handler wait for a write that it interrupts itself.
+        is_interrupting = self._outgoing is not None and self._outgoing.is_writing
+        waits_for_room = wait and threading.get_ident() not in session_threads and not is_interrupting
 
         def settled() -> bool:
             outgoing = self._outgoing
             if outgoing is not None and outgoing.error is None:
                 return outgoing.has_room or not waits_for_room
-            # Of two sessions' threads that send by each other, neither could make the connection that the other needs.
-            is_held_up = not waits_for_room and not isinstance(self._state, Connecting)
+            # Of two sessions' threads that send by each other, neither could make the connection that the other needs;
+            # but while a session connects for the first time, its thread is in nobody's function.
+            is_held_up = not waits_for_room and self._state != Connecting()
             return is_held_up or self._refusal() is not None
 
         # The session's own thread is what a wait for the connection would hold up.
@@ -163,7 +166,8 @@ class Conversation(Lifecycle):
             return
         outgoing.send(opcode, payload)
         # Asked when it has joined, since the session's thread says that it watches no more, and then writes what waits.
-        if outgoing.is_little and not opcode & CONTROL and (outgoing.is_blocked or self._watching):
+        is_looked_after = self._watching or (outgoing.is_blocked and self._waiting)
+        if is_looked_after and outgoing.is_little and not opcode & CONTROL:
             return
         try:
             self._write(outgoing)
@@ -206,9 +210,6 @@ class Conversation(Lifecycle):
 
     def _write(self, outgoing: Outgoing) -> None:
         """Give the socket what it takes of what is on its way out. Under _lock."""
-        if outgoing.is_interruptible and threading.current_thread() is threading.main_thread():
-            self._waiter.wake()  # a Ctrl-C amid that would hide what is gone, so the session's thread does it
-            return
         outgoing.write()
         if self._waits_for_room and outgoing.has_room:
             self._changed.notify_all()
@@ -225,7 +226,7 @@ class Conversation(Lifecycle):
 
     def _is_open(self, channel: Channel) -> bool:
         """Whether a channel is the one that is there, and nothing has begun to close it. Under _lock."""
-        return self._outgoing is channel.outgoing
+        return self._channel is channel and isinstance(self._state, Open)
 
     def _answer(self, channel: Channel, ping: Ping) -> None:
         outgoing = channel.outgoing

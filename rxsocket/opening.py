@@ -156,7 +156,10 @@ class _Context:
 
     def wrap_socket(self, sock: socket.socket, *, server_hostname: str, **_: object) -> ssl.SSLSocket:
         # Only here, since to read the system's authorities takes longer than all else of a ws:// connection.
-        context = _tls_context(self._choice)
+        try:
+            context = _tls_context(self._choice)
+        except EndpointException as error:  # which was checked before: a file that is away may come back
+            raise ConnectionException(str(error)) from error
         tls = context.wrap_socket(sock, server_hostname=server_hostname, do_handshake_on_connect=False)
         self._opening.guard(tls)
         try:

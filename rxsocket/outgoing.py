@@ -76,9 +76,9 @@ class Outgoing:
         return len(self) or self._forgotten
 
     @property
-    def is_interruptible(self) -> bool:
-        """Whether a signal on the main thread can hide from it what has gone out."""
-        return self._connection.is_interruptible
+    def is_writing(self) -> bool:
+        """Whether a write is under way, which is interrupted by who asks."""
+        return self._writing
 
     @property
     def is_flooded(self) -> bool:
@@ -143,7 +143,11 @@ class Outgoing:
             else:
                 answer = self._answers[0]
                 del self._answers[0]
-                self._deflate(deflater, *answer)
+                try:
+                    self._deflate(deflater, *answer)
+                except BaseException:  # Ctrl-C, say, which comes before the frame has joined
+                    self._answers = [answer, *self._answers]
+                    raise
         self._answers_size = 0
 
     def write(self) -> None:

@@ -12,6 +12,7 @@ from urllib.parse import SplitResult
 from reactivex import abc
 
 from .channel import Answer, Channel
+from .connection import Connection
 from .conversation import Conversation, session_threads
 from .encoding import encode_close
 from .errors import ConnectionException, ProtocolException, RxSocketException
@@ -139,6 +140,8 @@ class Runner(Conversation):
     def _run(self) -> None:
         self._ident = threading.get_ident()
         session_threads.add(self._ident)
+        KEEPER.add(self._kept)
+        self._waiting = False
         try:
             cause = self._try(0)
             attempt = 1
@@ -151,6 +154,7 @@ class Runner(Conversation):
                 cause = self._try(attempt)
                 attempt = 1 if self._was_stable() else attempt + 1
         finally:
+            KEEPER.remove(self._kept)
             session_threads.discard(self._ident)
 
     def _was_stable(self) -> bool:
@@ -161,15 +165,9 @@ class Runner(Conversation):
     def _try(self, attempt: int) -> RxSocketException | None:
         """Make a connection, and live with it to its end; return what ended it, or kept it away, unasked for."""
         try:
-            if not isinstance(self._state, Connecting):
+            connection = self._connection()
+            if connection is None:
                 return None
-            url = self._find_url()
-            self._url = show(url)
-            with self._lock:
-                if not isinstance(self._state, Connecting):
-                    return None
-                self._opening = opening = Opening(url, self._protocols, self._options)
-            connection = opening.run()
             with self._lock:
                 self._channel = channel = Channel(connection, self._number, self._options)
                 if isinstance(self._state, Connecting):
@@ -182,6 +180,22 @@ class Runner(Conversation):
             return error
         except BaseException as error:  # noqa: BLE001 whatever it is (sys.exit() of a subscriber, say), a Closed must come
             return self._unserved(error)
+
+    def _connection(self) -> Connection | None:
+        """Make a connection; return None if the session was closed before."""
+        self._waiting = True
+        try:
+            if not isinstance(self._state, Connecting):
+                return None
+            url = self._find_url()
+            self._url = show(url)
+            with self._lock:
+                if not isinstance(self._state, Connecting):
+                    return None
+                self._opening = opening = Opening(url, self._protocols, self._options)
+            return opening.run()
+        finally:
+            self._waiting = False
 
     def _unserved(self, error: BaseException) -> ConnectionException:
         with self._lock:
@@ -197,8 +211,6 @@ class Runner(Conversation):
         outgoing = channel.outgoing
         cut = False
         drained = False
-        KEEPER.add(self._kept)
-        self._waiting = False
         try:
             while True:
                 self._turns += 1
@@ -220,9 +232,6 @@ class Runner(Conversation):
                 drained = full or not self._take(channel) or not channel.is_cut
         except ConnectionException as error:
             return self._overdue(channel) if channel.is_late else error
-        finally:
-            self._waiting = True
-            KEEPER.remove(self._kept)
 
     def _is_ending(self, channel: Channel) -> bool:
         """Whether a connection comes to its end, so that all is read that there is of it, in a pause, too."""
@@ -245,7 +254,8 @@ class Runner(Conversation):
         channel.deadline = now + LATE_SECONDS
 
     def _overdue(self, channel: Channel) -> ConnectionException:
-        problem = "did not read all that was sent to it" if channel.outgoing else "did not answer the close frame"
+        has_all = channel.outgoing.unsent == 0
+        problem = "did not answer the close frame" if has_all else "did not read all that was sent to it"
         return ConnectionException(f"{self.url} {problem} within close_timeout")
 
     def _take(self, channel: Channel) -> bool:
@@ -307,11 +317,12 @@ class Runner(Conversation):
         timeout = self._options.ping_timeout
         with self._lock:
             if timeout is not None and channel.keepalive.is_lost(now):
-                if not channel.is_there(timeout, reading=reading):
+                silence = channel.sign_of_life(timeout, reading=reading)
+                if silence is None:
                     problem = f"is lost: nothing came for {timeout:g} s after a ping (ping_timeout)"
                     channel.lost = ConnectionException(f"{self.url} {problem}")
                     return 0.0
-                channel.keepalive.heard(now)
+                channel.keepalive.heard(now - silence)
             self._ask_if_due(channel, now)
             return channel.keepalive.remaining(now)
 
@@ -350,10 +361,10 @@ class Runner(Conversation):
         """Say what follows an end, where a policy or the user makes something follow. Under _lock."""
         backoff = self._options.reconnect
         if isinstance(state, Connecting):
-            return f"; try {attempt} to connect again in {state.delay:.1f} s" if state.attempt else "; connecting again"
+            return f"; try {attempt} to connect again in {state.delay:.2g} s" if state.attempt else "; connecting again"
         if backoff is None or self._told_to_close:
             return ""
-        return f"; given up after {backoff.attempts} tries" if backoff.gives_up(attempt) else "; not tried again"
+        return f"; given up after attempts={backoff.attempts}" if backoff.gives_up(attempt) else "; not tried again"
 
     def _following(self, event: CloseEvent, attempt: int) -> Connecting | Closed:
         """Return the state that comes after an end. Under _lock."""
@@ -388,7 +399,9 @@ class Runner(Conversation):
                 if is_due or isinstance(self._state, Closed):
                     self._at_once = self._awaits_try = False
                     break
+            self._waiting = True
             self._waiter.wait(None, reading=False, writing=False, timeout=remaining)
+            self._waiting = False
         if timer is not None:
             timer.dispose()
         return not by_hand

@@ -95,7 +95,8 @@ class Session(Runner):
 
         May be called from any thread: a message is sent whole, and each thread's in order. It waits for a connection,
         also for the next one where a :class:`~rxsocket.Backoff` makes it, for ``send_timeout`` at the most; but not on
-        the session's own thread, which has to connect. And it waits while over 1 MiB is on its way out, but not on the
+        the session's own thread, which has to connect, and on that of another session for the first one alone. And it
+        waits while over 1 MiB is on its way out, but not on the
         thread of any session, so in a subscriber.
         That it returns says that the message is on its way, not that it has arrived. What a subscriber sends goes to
         the network when all that came with its message is delivered; or with what another thread sends; or, if that
@@ -126,8 +127,8 @@ class Session(Runner):
         """Send a ping now.
 
         Returns:
-            A stream of one item, on the session's thread: the seconds until its pong came, which says that the peer has
-            received all that was sent before. It ends without one if the connection ends first.
+            A stream of one item, on the session's thread: the seconds until its pong was read, which says that the peer
+            has received all that was sent before. It ends without one if the connection ends first.
 
         Raises:
             SendException: The session is not Open, or its connection was found lost.
@@ -179,7 +180,8 @@ class Session(Runner):
 
         A connection that is open is closed first, after what was sent on it; while a subscriber holds the session's
         thread up, that is not finished before it returns. A try that is waited with is made; one that is under way goes
-        on. The policy's intervals and ``attempts`` begin anew. A session that was prepared is started.
+        on, and counts as before; otherwise the policy's intervals and ``attempts`` begin anew. A session that was
+        prepared is started.
 
         Raises:
             ConnectionException: The session is closed, or was told to close: connect by the socket.

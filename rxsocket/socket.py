@@ -210,8 +210,9 @@ def websocket(
         close_timeout: Seconds for all steps of a close; then the connection is cut.
         ping_interval: Seconds for which nothing may come before a ping is sent; None for no pings.
         ping_timeout: Seconds for which nothing may come after that ping before the connection counts as lost; None for
-            ever. With both, a peer whose system acknowledges nothing for their sum is lost, too (Linux): so it is found
-            while nothing of it is read, in a pause.
+            ever. Where the ping stands behind what is still on its way, a peer is kept whose system acknowledges some
+            of it in that time (Linux). While nothing is read, in a full pause, it is lost when its system answers
+            nothing any more (Linux).
         max_size: The largest message to receive, in bytes when it is decompressed; a larger one fails the connection
             with 1009, as soon as that is known. So does one whose compressed form takes more than 64 KiB and 16 times
             max_size: however often its sender flushes, none needs that; this is against one that never ends.
@@ -220,7 +221,8 @@ def websocket(
         max_handshake: How many bytes a server may answer the opening handshake with, each time that it redirects.
         max_outgoing: How many bytes may wait to go out when a message is sent on the session's own thread, which
             can't wait for that; a further message raises SendException.
-        max_held: How many bytes are held that arrive before anybody has subscribed, or in a pause.
+        max_held: How many bytes (of texts: characters) are held that arrive before anybody has subscribed, or in a
+            pause.
         max_held_messages: How many messages are.
         compression: Whether messages may be compressed (permessage-deflate, RFC 7692), if the server agrees; a
             :class:`Deflate` says how. Not by default: a JSON text of 1 KiB becomes a third of its size, but to receive

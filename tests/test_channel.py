@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
+import threading
 import time
 from collections.abc import Iterator
 
 import pytest
+from servers import DEADLINE, within
 
 from rxsocket.channel import Answer, Arrival, Channel
-from rxsocket.connection import Acknowledgements, Connection
+from rxsocket.connection import READ_SIZE, Acknowledgements, Connection
 from rxsocket.encoding import encode_close, encode_frame, encode_message, encode_ping, encode_pong
 from rxsocket.errors import ConnectionException, ProtocolException
 from rxsocket.frames import Close, Ping, Pong
@@ -104,7 +107,7 @@ def test_what_is_read_ahead_is_taken_in_its_order_but_pings_are_given_out_at_onc
     peer.sendall(said("0") + ping + said("1"))
     assert channel.take() == ["0"]
     peer.sendall(said("2") + ping + pong + said("3") + close)
-    assert channel.read_ahead() == [Ping(b"a"), Ping(b"a"), Close(1001)]
+    assert channel.read_ahead() == [Ping(b"a"), Close(1001)]
     assert channel.read_ahead() == [Close(1001)]
     peer.close()
     assert channel.read_ahead() == [Close(1001)]
@@ -112,6 +115,27 @@ def test_what_is_read_ahead_is_taken_in_its_order_but_pings_are_given_out_at_onc
     assert found == [["1"], ["2"], Pong(b"b"), ["3"], Close(1001)]
     with pytest.raises(ConnectionException):
         channel.take()
+
+
+@pytest.mark.parametrize("encode", [encode_ping, encode_pong])
+def test_a_flood_of_control_frames_is_read_ahead_up_to_a_bound(pair, encode):
+    channel, peer = pair
+    peer.settimeout(DEADLINE)
+    flood = encode(b"x", masked=False) * 20_000
+
+    def send() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                peer.sendall(flood)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    with within(DEADLINE):
+        for _ in range(3):
+            channel.read_ahead()
+    assert len(channel._arrivals) <= MESSAGES + READ_SIZE / 3
+    peer.shutdown(socket.SHUT_RDWR)
+    sender.join()
 
 
 @pytest.mark.parametrize("text", ["x", "x" * 700])
@@ -166,8 +190,8 @@ def test_a_closing_has_the_earliest_of_its_deadlines(pair):
 # --- a peer from which no pong was read
 
 
-def state(size: int, *, complete: bool = True, silence: float = 0.0, unanswered: int = 0) -> Acknowledgements:
-    return Acknowledgements(size, complete, silence, unanswered)
+def state(size: int, *, waiting: int = 0, silence: float = 0.0, unanswered: int = 0) -> Acknowledgements:
+    return Acknowledgements(size, waiting, silence, unanswered)
 
 
 @pytest.mark.parametrize(
@@ -176,13 +200,15 @@ def state(size: int, *, complete: bool = True, silence: float = 0.0, unanswered:
         # The ping was acknowledged, and no pong came: nobody is there who answers; but it may be there, unread.
         (state(100), state(200, silence=10), (False, True)),
         # Nothing is acknowledged any more.
-        (state(100), state(100, complete=False, silence=10, unanswered=5), (False, False)),
+        (state(100), state(100, waiting=500, silence=10, unanswered=5), (False, False)),
         # Much is on its way, before the ping, and it goes on.
-        (state(100, complete=False), state(200, complete=False), (True, True)),
+        (state(100, waiting=500), state(200, waiting=500), (True, True)),
+        # Much is on its way, but behind the ping, which has arrived.
+        (state(100, waiting=500), state(700, waiting=500), (False, True)),
         # It does not read, but its system answers.
-        (state(100, complete=False), state(100, complete=False, unanswered=1), (False, True)),
+        (state(100, waiting=500), state(100, waiting=500, unanswered=1), (False, True)),
         # That it was asked for room just now, after a long time, and has not answered yet, tells nothing.
-        (state(100, complete=False), state(100, complete=False, silence=60, unanswered=1), (False, True)),
+        (state(100, waiting=500), state(100, waiting=500, silence=60, unanswered=1), (False, True)),
         # The system does not tell.
         (None, None, (False, True)),
     ],
@@ -195,5 +221,5 @@ def test_what_the_system_tells_of_a_peer_that_sends_no_pong(pair, asked, now, ex
         channel.ask(0)
         channel.outgoing.write()
         channel.connection.acknowledgements = lambda: now
-        found.append(channel.is_there(5, reading=reading))
+        found.append(channel.sign_of_life(5, reading=reading) is not None)
     assert tuple(found) == expected

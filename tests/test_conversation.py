@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -18,7 +19,6 @@ from servers import DEADLINE, Seen, Wire, within
 import rxsocket.outgoing
 import rxsocket.runner
 from rxsocket.backoff import Backoff
-from rxsocket.connection import Connection
 from rxsocket.encoding import encode_message, encode_ping, encode_pong
 from rxsocket.errors import SendException
 from rxsocket.frames import Close, Message, Ping, Pong
@@ -197,24 +197,28 @@ def test_a_lost_peer_is_reconnected_to(play, connect):
     session.close()
 
 
-def test_over_tls_the_main_thread_lets_the_sessions_thread_write(connect, authority, monkeypatch):
-    """Else a Ctrl-C that comes amid it could hide from it what is gone."""
+def test_an_interrupt_amid_a_write_over_tls_cuts_the_connection(connect, authority, monkeypatch):
+    """Since it hides what is gone."""
 
-    def send(connection: Connection, *arguments) -> None:
-        threads.append(threading.current_thread())
-        original(connection, *arguments)
+    def send(sock: ssl.SSLSocket, data: bytes) -> int:
+        original(sock, data)
+        monkeypatch.undo()
+        raise KeyboardInterrupt
 
-    threads: list[threading.Thread] = []
-    original = Connection.send
-    monkeypatch.setattr(Connection, "send", send)
+    original = ssl.SSLSocket.send
     with echo_server(authority.server()) as url:
         session = connect(url, ssl=authority.file)
+        Seen(session.opens).wait()
         bodies = Seen(session.messages.body)
-        for number in range(10):
-            session.send(str(number))
-        assert bodies.wait(10) == [str(number) for number in range(10)]
-        session.close()
-    assert set(threads) == {session._thread}
+        session.send("before")
+        assert bodies.wait() == ["before"]
+        with monkeypatch.context() as patch:
+            patch.setattr(ssl.SSLSocket, "send", send)
+            with pytest.raises(KeyboardInterrupt):
+                session.send("once or never")
+        end = Seen(session.closes).one()
+    assert "an interrupt came amid a TLS write" in str(end.cause)
+    assert bodies.all() in (["before"], ["before", "once or never"])
 
 
 def test_a_ping_by_hand_tells_its_round_trip(server, connect):
@@ -559,6 +563,52 @@ def handling(handler) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGUSR1, before)
+
+
+def test_a_handler_that_sends_amid_a_write_does_not_wait_for_room(play, connect, monkeypatch):
+    """Which only the write that it interrupts could make."""
+    received: list[object] = []
+
+    def script(wire: Wire) -> None:
+        received.extend(iter(wire.next, "of the handler"))
+        wire.answer_close()
+
+    session = connect(play(script, buffer=4096), send_timeout=DEADLINE)
+    Seen(session.opens).wait()
+    write = session._channel.connection.send
+
+    def interrupted(*arguments) -> None:
+        monkeypatch.undo()
+        write(*arguments)
+        with within(1):
+            session.send("of the handler")
+
+    monkeypatch.setattr(session._channel.connection, "send", interrupted)
+    session.send(bytes(8 << 20))
+    session.close()
+    assert received == [bytes(8 << 20)]
+
+
+@pytest.mark.usefixtures("flooded")
+def test_what_other_threads_send_goes_out_while_a_subscriber_holds_a_session_up_whose_socket_was_full(play):
+    arrived, full = threading.Event(), threading.Event()
+
+    def script(wire: Wire) -> None:
+        wire.send("hold up")
+        assert full.wait(DEADLINE)
+        while wire.next() != "last":
+            pass
+        arrived.set()
+        wire.answer_close()
+
+    session = websocket(play(script, buffer=4096)).prepare()
+    with held_up(session):
+        while not session._channel.outgoing.is_blocked:
+            session.send(bytes(1 << 16))
+        full.set()
+        while not arrived.is_set():
+            session.send("last")
+    session.close()
 
 
 @pytest.mark.parametrize("pace", [rxsocket.outgoing.PACE, 1.0], ids=["as it comes", "a flood"])

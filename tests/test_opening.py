@@ -643,7 +643,7 @@ def test_a_file_without_certificates_is_named(authority, tmp_path, content):
         file.write_bytes(content)
     with Server(accept, context=authority.server()) as server:
         error = refused(server.url, ssl=str(file))
-    assert type(error) is EndpointException
+    assert type(error) is ConnectionException
     assert str(file) in str(error)
     assert "no file of CA certificates" in str(error)
 

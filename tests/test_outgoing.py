@@ -3,6 +3,7 @@
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from typing import NoReturn
 
 import pytest
 
@@ -250,20 +251,23 @@ def test_a_handler_that_sends_while_answers_are_released_doubles_and_loses_none(
     assert len(outgoing) == 0
 
 
-def test_an_interrupt_while_answers_are_released_leaves_them_there(start, monkeypatch):
-    outgoing, peer = start(1 << 30)
-    outgoing.answer(BINARY, b"1")
+@pytest.mark.parametrize(("deflate", "encode"), [(None, "encode_contents"), (Deflate(), "encode_content")])
+def test_an_interrupt_while_answers_are_released_leaves_them_there(start, monkeypatch, deflate, encode):
+    outgoing, peer = start(1 << 30, deflate)
+    for answer in (b"1", b"2"):
+        outgoing.answer(BINARY, answer)
 
-    def interrupted(contents: list[tuple[int, bytes]]) -> list[Frame]:
+    def interrupted(*arguments: object, **options: object) -> NoReturn:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(rxsocket.outgoing, "encode_contents", interrupted)
+        patch.setattr(rxsocket.outgoing, encode, interrupted)
         with pytest.raises(KeyboardInterrupt):
             outgoing.release()
     outgoing.release()
     outgoing.write()
-    assert messages_of(received(peer)) == [b"1"]
+    assert messages_of(received(peer)) == [b"1", b"2"]
+    assert len(outgoing) == 0
 
 
 def test_it_knows_whether_the_socket_takes_more(start):
