@@ -31,7 +31,7 @@ def draw(results: Results, path: Path) -> None:
         for panel, name in zip(panels.flat, PANELS, strict=True):
             _panel(panel, ROWS[name], results.rows[name])
         versions = ", ".join(f"{name} {version}" for name, version in results.versions.items() if name != OURS)
-        brackets = "In brackets: how many times the peer's figure rxsocket's is."
+        brackets = "In brackets: rxsocket's figure as a multiple of the peer's."
         figure.text(0, -0.01, f"{brackets} {results.machine}. {versions}.", fontsize=6, va="top", wrap=True)
         figure.savefig(path, transparent=True, bbox_inches="tight", metadata={"Date": results.date})
 

@@ -50,7 +50,8 @@ class Channel:
         self.number = number
         self.opened = time.monotonic()
         self.outgoing = Outgoing(connection, options.max_outgoing)  # under the session's lock
-        # Under the session's lock; but by _reading alone it is told that something was heard.
+        # Changed under the session's lock, but that something was heard, under _reading alone; the session's thread
+        # looks without when a ping is due.
         self.keepalive = Keepalive(options.ping_interval, options.ping_timeout, self.opened)
         # Until when a closing may take; monotonic. Written under the session's lock; its own thread reads it without.
         self.deadline: float | None = None
@@ -69,9 +70,9 @@ class Channel:
         self._decoder = Decoder(  # under _reading
             options.max_size, max_fragments=options.max_fragments, inflater=connection.inflater
         )
-        self._arrivals: deque[Arrival] = deque()  # under _reading
-        self._size_ahead = 0  # under _reading: of the messages in _arrivals that were read ahead
-        self._messages_ahead = 0  # under _reading: how many these are
+        self._arrivals: deque[Arrival] = deque()  # written under _reading
+        self._size_ahead = 0  # written under _reading: of the messages in _arrivals that were read ahead
+        self._messages_ahead = 0  # written under _reading: how many these are
         # Whether the last read may have ended before the end of what was there; the session's thread alone.
         self.is_cut = connection.may_have_more(connection.rest, len(connection.rest) + 1)
         self._arrivals.extend(self._decoded(connection.rest))

@@ -57,11 +57,12 @@ class Conversation(Lifecycle):
         self._options = options
         self._url = url  # written by the session's thread
         self._ident: int | None = None  # of the session's thread, written by it
-        self._channel: Channel | None = None  # written under _lock, by the session's thread: from Open to the next try
+        # Written under _lock, by the session's thread: from Open on, until another is waited for.
+        self._channel: Channel | None = None
         self._outgoing: Outgoing | None = None  # under _lock: of the channel, while the state is Open
         self._told_to_close = False  # under _lock: whether it is not to go on, whatever the policy is
         self._at_once = False  # under _lock: whether another connection was asked for
-        self._waits_for_room = 0  # under _lock: how many threads do
+        self._waits_for_room = 0  # under _lock: how many threads wait, for it or for a connection
         self._turns = 0  # how often the session's thread came around; written by it alone
         self._waiting = True  # whether it waits, and so is held up by nobody; written by it alone
         self._watching = False  # whether it writes in a moment what waits then, in a flood; written by it alone
@@ -136,7 +137,8 @@ class Conversation(Lifecycle):
             if outgoing is not None and outgoing.error is None:
                 return outgoing.has_room or not waits_for_room
             # Of two sessions' threads that send by each other, neither could make the connection that the other needs;
-            # but while a session connects for the first time, its thread is in nobody's function.
+            # but while a session connects for the first time, its thread calls no subscriber. (It may call the function
+            # that gives its URL or its headers; one that sends there waits for send_timeout at the most.)
             is_held_up = not waits_for_room and self._state != Connecting()
             return is_held_up or self._refusal() is not None
 
@@ -222,7 +224,7 @@ class Conversation(Lifecycle):
         channel.outgoing.release()
         channel.outgoing.append(frame)
 
-    # --- what came, on the session's thread, or on the keeper's, which may be late: its channel may be the last one
+    # --- what came, on the session's thread, or on the keeper's, which may be late: its channel may have ended
 
     def _is_open(self, channel: Channel) -> bool:
         """Whether a channel is the one that is there, and nothing has begun to close it. Under _lock."""

@@ -49,11 +49,11 @@ SMALL_PIECE: Final = 1 << 16  # bytes
 COMPRESSED_PIECE: Final = 1 << 14  # which can become a thousand times as much
 LARGE_PIECE: Final = 1 << 19
 BATCH: Final = 256  # messages in a piece, if it is larger than a small one
-MANY: Final = 1024  # of small pieces of a message are joined to one; of bytes make a large one
+MANY: Final = 1024  # so many small pieces of a message are joined to one; a piece of so many bytes is a large one
 
 
 class _Pieces(Generic[S]):
-    """The payload of a message, as it comes: of the size of the payload, however small the pieces are.
+    """The payload of a message, as it comes. It takes the memory of the payload, however small the pieces are.
 
     A list of them would be many times as large; a buffer that grows would copy large messages over and over.
     """

@@ -32,9 +32,9 @@ class Deflate(Struct, frozen=True, kw_only=True):
     The first four are the extension's own parameters. A server must keep to what is asked of it, or not compress; it
     may also ask for less by itself. What a window of ``n`` bits takes is given for zlib.
 
-    Args:
+    Attributes:
         server_no_context_takeover: Whether the server compresses each message by itself, without looking back to those
-            before it. So do JSON messages of 1 KiB become a third larger.
+            before it. JSON messages of 1 KiB become a third larger by that.
         client_no_context_takeover: Whether this side does.
         server_max_window_bits: How far the server looks back at the most: 2 to this power bytes, from 8 to 15. That
             much memory is needed to read what it sends, 32 KiB for 15.

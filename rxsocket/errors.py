@@ -11,7 +11,7 @@
     ├── SendException            a message, or a ping, was not sent, or may have been lost
     ├── CloseException           a close code or reason that may not be sent
     ├── DecodeException          a message is not the entity that was expected
-    ├── HoldException            messages that nobody had subscribed to were let go
+    ├── HoldException            messages that nobody had subscribed to, or that came in a pause, were let go
     └── SubscriberException      a subscriber raised
 
 ``ConnectionException``, ``SendException`` and ``CloseException`` keep fritz2's names. A wrong type of an argument is a
@@ -95,10 +95,10 @@ class ProtocolException(RxSocketException):
 class SendException(RxSocketException):
     """A message, or a ping, was not sent; ``__cause__`` has what ended the connection, if that is why.
 
-    The session is closing or closed, or the connection was lost just now; there was none within ``send_timeout``, or
-    at the moment where nothing may wait (``wait=False``, a ping, and on the session's own thread); or the peer did not
-    read, so that what is on its way out left no room. A :class:`~rxsocket.Sync` reports a change that it could not
-    send, and at its end a last one that was sent, but may not have reached the server.
+    The session is closing or closed, or was prepared and not started; the connection was lost just now; there was none
+    within ``send_timeout``, or at the moment where nothing may wait (``wait=False``, a ping, and on a session's own
+    thread); or the peer did not read, so that what is on its way out left no room. A :class:`~rxsocket.Sync` reports a
+    change that it could not send, and at its end a last one that was sent, but may not have reached the server.
     """
 
 

@@ -30,7 +30,8 @@ def request_headers(url: SplitResult, given: SplitResult, protocols: Sequence[st
         options: The endpoint's options.
 
     Raises:
-        ConnectionException: The function that gives the headers raised, or returned what can't be sent.
+        ConnectionException: The function that gives the headers raised.
+        EndpointException: It returned what can't be sent.
     """
     headers: dict[str, str] = {}
     # What was given for one server, another that it redirects to does not get.
@@ -86,7 +87,7 @@ def refusal(answer: bytes | bytearray, url: SplitResult) -> HandshakeException |
 def accepted(
     request: bytes | bytearray, line: str, headers: Mapping[str, str], protocols: Sequence[str], options: Options
 ) -> Deflate | None:
-    """Check what a client must of an answer (section 4.1), where websocket-client is lenient: items 4, 6 and 5.
+    """Check of an answer what a client must (section 4.1), where websocket-client is lenient: items 4, 5 and 6.
 
     Args:
         request: All that was sent.

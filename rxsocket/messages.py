@@ -137,7 +137,7 @@ class Messages(_View[MessageEvent]):
         self._after_the_end = SerialQueue()
 
     @property
-    def full(self) -> bool:
+    def is_full(self) -> bool:
         """Whether so much is held by a pause that reading must stop. On the session's thread."""
         return self._paused and (self._held_size >= self._max_held or len(self._held) >= self._max_held_messages)
 
@@ -162,7 +162,7 @@ class Messages(_View[MessageEvent]):
             self._fail(
                 HoldException(
                     f"{count} messages (of size {size}) came at a connection's end, in a pause that held enough, "
-                    f"and were let go. Resume sooner, or raise max_held",
+                    f"and were let go. Resume sooner, or raise max_held and max_held_messages",
                     count,
                     size,
                 )

@@ -158,7 +158,7 @@ class _Context:
         # Only here, since to read the system's authorities takes longer than all else of a ws:// connection.
         try:
             context = _tls_context(self._choice)
-        except EndpointException as error:  # which was checked before: a file that is away may come back
+        except EndpointException as error:  # it was there at connect(), so it may come back
             raise ConnectionException(str(error)) from error
         tls = context.wrap_socket(sock, server_hostname=server_hostname, do_handshake_on_connect=False)
         self._opening.guard(tls)

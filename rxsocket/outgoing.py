@@ -14,13 +14,15 @@ __all__ = ["Outgoing"]
 
 HIGH_WATER = 1 << 20  # bytes that wait, above which who can wait should
 JOINED = 1 << 16  # bytes of small frames that are given to the socket as one piece
-PACE = 25e-6  # seconds a message, a few calls of the socket's worth: who sends faster gets ahead of it
+PACE = 25e-6  # seconds for each message, as long as a few calls of the socket take: who sends faster gets ahead of it
 FLOOD = 64 * PACE  # seconds ahead beyond which it is a flood: never before 64 messages, however fast they come
-PAUSE = 1e-3  # seconds for which a flood may pause, since the processor has other things to do, too
+PAUSE = 1e-3  # seconds that who floods may pause and still flood, since the processor has other things to do, too
 
 
 class Outgoing:
-    """Frames in the order in which they go out. Not for two threads at once: it is used under its session's lock.
+    """Frames in the order in which they go out. Not for two threads at once: it is changed under its session's lock.
+
+    The session's thread looks without that whether there is something to write.
 
     Answers, which subscribers send while messages are delivered to them, are kept apart until :meth:`release`: so the
     pong for a ping that came behind a message goes out before what answers the message, and a peer can tell that from
@@ -57,7 +59,7 @@ class Outgoing:
         self._taken: list[int] = []  # how much more is gone, and was not taken off yet
         self._answers: list[tuple[int, bytes]] = []
         self._answers_size = 0
-        self._paced = 0.0  # when what was sent would be out, went it at the PACE
+        self._paced = 0.0  # when all that was sent would be out, if it went at the PACE
         self._forgotten = 0
         self._writing = False  # whether a call of write is interrupted by this one
         self._deflating = False  # whether a call of _deflate is
@@ -104,10 +106,10 @@ class Outgoing:
         return len(self) + size <= self._limit
 
     def append(self, frame: Frame) -> None:
-        """Let a control frame join; nothing does any more after an error."""
+        """Let a frame join, as it is; nothing does any more after an error."""
         if self.error is not None:
             return
-        size = len(frame)
+        size = len(frame)  # before, since no call may come between the next two steps, as in release
         self._frames += [frame]
         self._size += size
 

@@ -58,7 +58,7 @@ class Runner(Conversation):
         self._protocols = protocols
         self._forget = forget
         self._opening: Opening | None = None  # under _lock; of the try to connect that is under way
-        self._number = 1  # the session's thread alone: of the connection that there is, or is to be
+        self._number = 1  # written under _lock, by the session's thread: of the connection that there is, or is to be
         self._is_due = False  # under _lock: whether it is time for the next try, as a policy's scheduler says
         self._awaits_try = False  # under _lock: whether one is waited with
         self._ended = threading.Event()  # set after the last event was delivered
@@ -217,7 +217,7 @@ class Runner(Conversation):
                 if self._events:
                     self._events.drain()
                 self.messages.drain()
-                full = self.messages.full and not self._is_ending(channel)
+                full = self.messages.is_full and not self._is_ending(channel)
                 # Where a read ended at its limit, a ping that belongs to the last message may be in the next.
                 cut = channel.is_cut and not cut
                 if outgoing:
@@ -251,7 +251,8 @@ class Runner(Conversation):
             raise self._overdue(channel)
         # A subscriber has held this thread up: what the peer has said in time may be there to be read.
         channel.is_late = True
-        channel.deadline = now + LATE_SECONDS
+        with self._lock:
+            channel.deadline = now + LATE_SECONDS
 
     def _overdue(self, channel: Channel) -> ConnectionException:
         has_all = channel.outgoing.unsent == 0
@@ -301,7 +302,8 @@ class Runner(Conversation):
         self._waiting = True
         self._waiter.wait(channel.connection.descriptor, reading=reading, writing=outgoing.is_blocked, timeout=timeout)
         if self._watching:
-            # Once before, since who sends leaves the lock alone only as long as this thread watches.
+            # Twice: while this thread watches, who sends does not write; and what joined until it said that it watches
+            # no more, nobody else would write.
             self._write_waiting(outgoing)
             self._watching = False
             self._write_waiting(outgoing)
@@ -313,7 +315,7 @@ class Runner(Conversation):
                 self._write(outgoing)
 
     def _ask(self, channel: Channel, now: float, *, reading: bool) -> float | None:
-        """Ping a peer of which nothing was heard, or find it lost; return the seconds until it is time for the next."""
+        """Ping a peer that was not heard, or find it lost; return the seconds until it is time for the next."""
         timeout = self._options.ping_timeout
         with self._lock:
             if timeout is not None and channel.keepalive.is_lost(now):

@@ -37,8 +37,9 @@ class Session(Runner):
     """A connection to a server and what it says, from Connecting to Closed.
 
     Made by :meth:`rxsocket.Socket.connect`. A thread of its own connects, reads, and calls the subscribers of its
-    streams. On another thread come only the current value, for who subscribes; the end, if that thread has given up the
-    attempt to connect; and errors, if that thread found them. As a context manager it closes at the end of the block.
+    streams. On another thread come only the current value, for who subscribes; what was held, for who subscribes or
+    resumes after the end; the end, if that thread has given up the attempt to connect; and errors, if that thread found
+    them. As a context manager it closes at the end of the block.
 
     Attributes:
         messages: What the server sends. Completes after the last message.
@@ -93,16 +94,16 @@ class Session(Runner):
     def send(self, message: str | bytes | bytearray | memoryview, *, wait: bool = True) -> None:
         """Send a text (str), or a binary message (bytes, bytearray, memoryview).
 
-        May be called from any thread: a message is sent whole, and each thread's in order. It waits for a connection,
-        also for the next one where a :class:`~rxsocket.Backoff` makes it, for ``send_timeout`` at the most; but not on
-        the session's own thread, which has to connect, and on that of another session for the first one alone. And it
-        waits while over 1 MiB is on its way out, but not on the
-        thread of any session, so in a subscriber.
+        May be called from any thread: a message is sent whole, and each thread's in order. It waits for
+        ``send_timeout`` at the most: for a connection, also for the next one where a :class:`~rxsocket.Backoff` makes
+        it; and while over 1 MiB is on its way out. On the session's own thread, which has to connect, it waits for
+        neither; on the thread of another session, so in its subscribers, only for the first connection.
+
         That it returns says that the message is on its way, not that it has arrived. What a subscriber sends goes to
         the network when all that came with its message is delivered; or with what another thread sends; or, if that
-        takes seconds, meanwhile. What another thread sends goes there at once; but of a hundred and more without a
-        pause, small ones wait for each other: for a millisecond, or until the interpreter lets the session's thread run
-        (``sys.getswitchinterval()``).
+        takes seconds, meanwhile. What another thread sends goes there at once. Only in a flood, of a hundred messages
+        and more without a pause, do small ones wait for each other: for a millisecond, or until the interpreter lets
+        the session's thread run (``sys.getswitchinterval()``).
 
         Args:
             message: What to send.
@@ -227,7 +228,10 @@ class Session(Runner):
         self.messages.pause()
 
     def resume(self) -> None:
-        """Deliver what was held, and go on. From any thread; what was held comes on the session's own."""
+        """Deliver what was held, and go on. From any thread.
+
+        What was held comes on the session's own thread; once the session is Closed, on this one.
+        """
         self.messages.resume()
 
     def __enter__(self) -> Self:

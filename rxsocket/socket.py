@@ -91,7 +91,8 @@ class Socket:
         check_protocols(self._protocols)
         url = _join(self._url, sub_url)
         if callable(url):
-            check_needs(self._options, tls=False)  # whether by TLS is only known when the function says where to
+            # Whether by TLS is only known when the function says where to; but who gives ssl= expects it.
+            check_needs(self._options, tls=True)
             return Session(_name(url), partial(_asked, url), self._protocols, self._options, paused=paused)
         target = check_url(url)
         check_needs(self._options, tls=target.scheme == "wss")
@@ -205,8 +206,8 @@ def websocket(
             ``socks5://``, ``socks5h://`` (which looks the name up), ``socks4://`` or ``socks4a://`` (extra ``socks``).
         connect_timeout: Seconds for the connection and its handshake. The lookup of the host's name is not counted,
             and each further address of the host has them again, if one refuses.
-        send_timeout: Seconds that :meth:`Session.send <rxsocket.Session.send>` may wait, off the session's thread: for
-            a connection, or for the server to read.
+        send_timeout: Seconds that :meth:`Session.send <rxsocket.Session.send>` may wait, where it does: for a
+            connection, or for the server to read.
         close_timeout: Seconds for all steps of a close; then the connection is cut.
         ping_interval: Seconds for which nothing may come before a ping is sent; None for no pings.
         ping_timeout: Seconds for which nothing may come after that ping before the connection counts as lost; None for
@@ -219,8 +220,8 @@ def websocket(
         max_fragments: The most frames that a message to receive may come in; more fail the connection with 1009.
             However small they are, they take no more memory than the message; this is against one that never ends.
         max_handshake: How many bytes a server may answer the opening handshake with, each time that it redirects.
-        max_outgoing: How many bytes may wait to go out when a message is sent on the session's own thread, which
-            can't wait for that; a further message raises SendException.
+        max_outgoing: How many bytes may wait to go out when a message is sent that can't wait for room: on the thread
+            of any session, or with ``wait=False``; a further message raises SendException.
         max_held: How many bytes (of texts: characters) are held that arrive before anybody has subscribed, or in a
             pause.
         max_held_messages: How many messages are.

@@ -75,7 +75,7 @@ class CloseEvent(Struct, frozen=True):
 
 
 class Connecting(Struct, frozen=True):
-    """The opening handshake is under way, or is waited with until it is tried again.
+    """The opening handshake is under way, or not begun yet, or is waited with until it is tried again.
 
     Attributes:
         attempt: Which try in a row of the policy it is to connect again, from 1; 0 for the session's first of all, and
@@ -104,7 +104,7 @@ class Closing(Struct, frozen=True):
 
 
 class Closed(Struct, frozen=True):
-    """The connection has ended."""
+    """The session has ended; the event says how its last connection did, or why there was none."""
 
     event: CloseEvent
 

@@ -218,6 +218,7 @@ def sync_with(store: Store[Any], socket: Socket, resource: Resource[Any, Any]) -
 
     Raises:
         EndpointException: The socket can never work as it is described.
+        ConnectionException: The system has no descriptor, or no thread, left for another session.
         LookupError: The store is a sub-store, and what it is a part of has no such part now.
         TypeError: The socket or the resource is none.
 

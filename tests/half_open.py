@@ -50,7 +50,7 @@ def play(scene: str, options: dict[str, object]) -> dict[str, object]:
         else:
             session.start().send("hello")
             if scene == "full":
-                while not session.messages.full:
+                while not session.messages.is_full:
                     os.sched_yield()
             else:
                 bodies.wait()

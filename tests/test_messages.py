@@ -205,7 +205,7 @@ def test_over_the_bound_with_nobody_listening_what_was_held_is_let_go_and_counte
     assert (failure.messages, failure.size) == counts
     assert str(counts[0]) in str(failure)
     source.deliver("to nobody")
-    assert not source.messages.full
+    assert not source.messages.is_full
     seen = source.listen()
     source.drain()
     assert seen == []
@@ -222,9 +222,9 @@ def test_after_messages_were_let_go_a_pause_holds_as_much_as_ever() -> None:
     seen = source.listen()
     source.messages.pause()
     source.deliver("e", "f")
-    assert not source.messages.full
+    assert not source.messages.is_full
     source.deliver("g")
-    assert source.messages.full
+    assert source.messages.is_full
     source.messages.resume()
     source.drain()
     assert seen == ["e", "f", "g"]
@@ -246,7 +246,7 @@ def test_the_bound_counts_what_is_held_now() -> None:
     for _ in range(5):
         source.messages.pause()
         source.deliver("a", "b")
-        assert not source.messages.full
+        assert not source.messages.is_full
         source.messages.resume()
         source.drain()
     assert source.failures == []
@@ -357,30 +357,30 @@ def test_reading_must_stop_at_the_bound_in_a_pause_alone_and_nothing_is_let_go(l
     seen = source.listen()
     source.messages.pause()
     source.deliver("a", "b")
-    assert not source.messages.full
+    assert not source.messages.is_full
     source.deliver("c")
-    assert source.messages.full
+    assert source.messages.is_full
     source.deliver(*"defgh")  # what was read already
-    assert source.messages.full
+    assert source.messages.is_full
     source.messages.resume()
-    assert not source.messages.full
+    assert not source.messages.is_full
     source.drain()
     assert seen == list("abcdefgh")
     source.deliver(*"ijkl")
-    assert not source.messages.full
+    assert not source.messages.is_full
     assert source.failures == []
 
 
 def test_without_a_pause_it_is_never_full() -> None:
     source = Source(max_held_messages=3)
     source.deliver("a", "b", "c")
-    assert not source.messages.full
+    assert not source.messages.is_full
 
 
 def test_a_pause_from_the_start_lets_nothing_go_though_nobody_listens() -> None:
     source = Source(paused=True, max_held_messages=2)
     source.deliver(*"abcde")
-    assert source.messages.full
+    assert source.messages.is_full
     seen = source.listen()
     source.messages.resume()
     source.drain()

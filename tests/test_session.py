@@ -938,7 +938,7 @@ def test_in_a_pause_pings_are_answered_and_the_close_is_seen(play, connect):
 
 def full_pause(session: Session) -> None:
     """Wait until a paused session holds so much that it reads no more."""
-    while not session.messages.full:
+    while not session.messages.is_full:
         os.sched_yield()
 
 

@@ -316,10 +316,16 @@ def test_a_function_that_returns_no_headers_is_not_asked_again(given: Any):
     assert tries == 0
 
 
-def test_a_ca_file_that_is_away_at_a_try_may_come_back(tmp_path):
+def test_a_ca_file_that_is_away_at_a_try_may_come_back(authority, tmp_path):
+    file = tmp_path / "ca.pem"
+    file.write_bytes(Path(authority.file).read_bytes())
+
+    def url() -> str:
+        file.unlink(missing_ok=True)
+        return server.url.replace("ws:", "wss:")
+
     with Server(accept) as server:
-        url = server.url.replace("ws:", "wss:")
-        tries, cause = retried(websocket(lambda: url, ssl=tmp_path / "ca.pem", **RETRIES))
+        tries, cause = retried(websocket(url, ssl=file, **RETRIES))
     assert "no file of CA certificates" in str(cause)
     assert tries == 3
 
