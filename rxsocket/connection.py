@@ -119,6 +119,8 @@ class Connection:
         Raises:
             ConnectionException: The connection is lost.
         """
+        if self.broken is not None:
+            raise self.broken
         piece = data if len(data) <= WRITE_SIZE else memoryview(data)[:WRITE_SIZE]
         try:
             if self._tls is None:
@@ -129,17 +131,17 @@ class Connection:
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return
         except OSError as error:
+            if _is_of_a_handler(error):
+                raise
             raise ConnectionException(f"the connection to {self.url} is lost: {error}") from error
 
     def _send_by_tls(self, piece: bytes | bytearray | memoryview, taken: list[int]) -> None:
         try:
             taken.append(self._sock.send(piece))
-        except OSError:
-            raise
-        except BaseException:
-            problem = "was cut, since an interrupt came amid a TLS write, and left unknown what was sent"
-            self.broken = ConnectionException(f"the connection to {self.url} {problem}")
-            self.abort()
+        except BaseException as error:
+            if not isinstance(error, OSError) or _is_of_a_handler(error):
+                problem = "was cut, since an interrupt came amid a TLS write, and left unknown what was sent"
+                self.cut(ConnectionException(f"the connection to {self.url} {problem}"))
             raise
 
     def acknowledgements(self) -> Acknowledgements | None:
@@ -154,6 +156,11 @@ class Connection:
             return Acknowledgements(bytes_acked, waiting, last_ack_recv / 1000, retransmits + probes)
         return None
 
+    def cut(self, reason: ConnectionException) -> None:
+        """Cut the connection, since nothing can be sent any more. By who writes."""
+        self.broken = self.broken or reason
+        self.abort()
+
     def abort(self) -> None:
         """Cut the connection, from any thread; who waits for it wakes."""
         shut_down(self._sock)
@@ -161,6 +168,11 @@ class Connection:
     def close(self) -> None:
         """Give the socket back to the system. On the thread that reads."""
         self._sock.close()
+
+
+def _is_of_a_handler(error: OSError) -> bool:
+    """Whether a signal's handler raised it, such as a TimeoutError: the system's own, and OpenSSL's, have a number."""
+    return error.errno is None
 
 
 @cache

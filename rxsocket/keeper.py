@@ -54,7 +54,11 @@ class Keeper:
             self._kept.add(kept)
             if self._thread is None:
                 thread = threading.Thread(target=self._run, name="rxsocket keeper", daemon=True)
-                thread.start()
+                try:
+                    thread.start()
+                except BaseException:
+                    self._kept.discard(kept)
+                    raise
                 self._thread = thread
 
     def remove(self, kept: Kept) -> None:

@@ -170,6 +170,7 @@ class Outgoing:
         except ConnectionException as error:
             # What the peer sent before may still be there to be read, so the reader finds the end by itself.
             self.error = error
+            self._connection.cut(error)
             self._forgotten = len(self)
             self.clear()
         finally:

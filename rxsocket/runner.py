@@ -135,12 +135,20 @@ class Runner(Conversation):
             self._is_due = self._awaits_try
         self._waiter.wake()
 
+    def _start_thread(self) -> None:
+        """Start the session's thread, and have it looked after. Raise a RuntimeError where the system has none left."""
+        KEEPER.add(self._kept)
+        try:
+            self._thread.start()
+        except BaseException:
+            KEEPER.remove(self._kept)
+            raise
+
     # --- on the session's thread
 
     def _run(self) -> None:
         self._ident = threading.get_ident()
         session_threads.add(self._ident)
-        KEEPER.add(self._kept)
         self._waiting = False
         try:
             cause = self._try(0)
@@ -195,6 +203,7 @@ class Runner(Conversation):
                 self._opening = opening = Opening(url, self._protocols, self._options)
             return opening.run()
         finally:
+            self._turns += 1
             self._waiting = False
 
     def _unserved(self, error: BaseException) -> ConnectionException:
@@ -363,7 +372,8 @@ class Runner(Conversation):
         """Say what follows an end, where a policy or the user makes something follow. Under _lock."""
         backoff = self._options.reconnect
         if isinstance(state, Connecting):
-            return f"; try {attempt} to connect again in {state.delay:.2g} s" if state.attempt else "; connecting again"
+            seconds = f"{state.delay:.2g}" if state.delay < 10 else f"{state.delay:.0f}"  # noqa: PLR2004 two digits
+            return f"; try {attempt} to connect again in {seconds} s" if state.attempt else "; connecting again"
         if backoff is None or self._told_to_close:
             return ""
         return f"; given up after attempts={backoff.attempts}" if backoff.gives_up(attempt) else "; not tried again"
@@ -393,6 +403,7 @@ class Runner(Conversation):
         # When the timer stands: who sees the event may be the one who makes a virtual time go on.
         self._events.drain()
         while True:
+            self._turns += 1
             self.messages.drain()
             remaining = due - time.monotonic() if timer is None else None
             with self._lock:

@@ -74,7 +74,7 @@ class Session(Runner):
                 return self
             _remember(self)
             try:
-                self._thread.start()
+                self._start_thread()
             except RuntimeError as error:
                 cause = ConnectionException(f"no thread could be started for {self._url}: {error}")
                 cause.__cause__ = error

@@ -212,7 +212,8 @@ def websocket(
         ping_interval: Seconds for which nothing may come before a ping is sent; None for no pings.
         ping_timeout: Seconds for which nothing may come after that ping before the connection counts as lost; None for
             ever. Where the ping stands behind what is still on its way, a peer is kept whose system acknowledges some
-            of it in that time (Linux). While nothing is read, in a full pause, it is lost when its system answers
+            of it in that time (Linux); one whose system has taken the ping, and that needs longer to come to it, is
+            lost. While nothing is read, in a full pause, it is lost when its system answers
             nothing any more (Linux).
         max_size: The largest message to receive, in bytes when it is decompressed; a larger one fails the connection
             with 1009, as soon as that is known. So does one whose compressed form takes more than 64 KiB and 16 times

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator
@@ -237,3 +238,29 @@ def test_where_the_system_does_not_tell_nothing_is_known():
     ours, theirs = socket.socketpair()
     with ours, theirs:
         assert Connection(ours, "ws://host", None, {}).acknowledgements() is None
+
+
+# --- a signal's handler that raises
+
+
+def test_what_a_handler_raises_amid_a_write_is_not_taken_for_the_loss_of_the_connection(link, monkeypatch):
+    """A TimeoutError is an OSError, too."""
+    connection, peer = link
+    kind = type(connection._sock)
+    send = kind.send
+
+    def interrupted(sock: socket.socket, data: bytes) -> int:
+        send(sock, data)
+        raise TimeoutError("of the handler")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(kind, "send", interrupted)
+        with pytest.raises(TimeoutError, match="of the handler"):
+            connection.send(b"hello", [])
+    assert peer.sock.recv(5) == b"hello"
+    if kind is ssl.SSLSocket:  # which hides what is gone
+        with pytest.raises(ConnectionException, match="an interrupt came amid a TLS write"):
+            connection.send(b"again", [])
+    else:
+        connection.send(b"again", [])
+        assert peer.sock.recv(5) == b"again"

@@ -134,6 +134,7 @@ def test_where_the_thread_can_not_be_started_the_next_one_is(monkeypatch) -> Non
         patch.setattr(threading.Thread, "start", fail)
         with pytest.raises(RuntimeError):
             keeper.add(someone.known)
+        assert not keeper._kept
     keeper.add(someone.known)
     assert someone.enough.wait(DEADLINE)
     keeper.remove(someone.known)

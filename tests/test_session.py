@@ -681,9 +681,14 @@ def test_where_the_system_has_no_descriptor_left_the_error_says_so():
     assert "ulimit -n" in done.stdout
 
 
-def test_where_the_system_has_no_thread_left_the_session_is_closed(monkeypatch):
-    def fail(_: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
+@pytest.mark.parametrize("names", [["rxsocket ws://127.0.0.1:1"], ["rxsocket keeper"]])
+def test_where_the_system_has_no_thread_left_the_session_is_closed(monkeypatch, names):
+    def fail(thread: threading.Thread) -> None:
+        if thread.name in names:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    start = threading.Thread.start
 
     session = websocket("ws://127.0.0.1:1").prepare()
     closes, errors = Seen(session.closes), Seen(session.errors)
