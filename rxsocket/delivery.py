@@ -142,7 +142,8 @@ class _Queue(abc.ObserverBase[T]):
         self._capacity = capacity
         self._turn = turn
         self._source = SingleAssignmentDisposable()
-        self._changed = threading.Condition(threading.Lock())
+        # Re-entrant, since an item that is let go under it may have a finalizer, which disposes.
+        self._changed = threading.Condition(threading.RLock())
         # All of these are written under _changed.
         self._items: deque[T] = deque()
         self._end: Callable[[], None] | None = None  # tells the subscriber of the source's, after the items
