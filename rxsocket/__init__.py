@@ -21,7 +21,8 @@ floor modules
       table of a session's life; ``encoding``: RFC 6455 from messages to bytes; ``decoding``: from bytes to messages
 2     ``store``: values that change by handlers; ``options``: of an endpoint; ``connection``: an open socket
 1     ``updates``: of a store, one at a time; ``history``: of its values; ``resource``: the codec of entities; ``urls``:
-      which can work; ``frames``: RFC 6455's; ``deflate``: RFC 7692, without I/O; ``backoff``: when to try again
+      which can work; ``frames``: RFC 6455's; ``deflate``: RFC 7692, without I/O; ``backoff``: when to try again;
+      ``delivery``: of a stream to a subscriber, by a queue or in batches
 0     ``errors``; ``lenses``; ``subjects``; ``handlers``: of a store; ``checks``: of numbers that are chosen;
       ``masking``: of frames; ``waiting``: for a socket; ``keepalive``: of a connection; ``keeper``: of sessions that
       are held up; ``chat``: the hub's rooms; ``entity``: what clients of a hub's path share
@@ -30,6 +31,7 @@ floor modules
 
 from .backoff import Backoff
 from .deflate import Deflate
+from .delivery import Overflow, batched, buffered
 from .errors import (
     CertificateException,
     CloseException,
@@ -38,6 +40,7 @@ from .errors import (
     EndpointException,
     HandshakeException,
     HoldException,
+    OverflowException,
     ProtocolException,
     RxSocketException,
     SendException,
@@ -81,6 +84,8 @@ __all__ = [
     "Messages",
     "Open",
     "OpenEvent",
+    "Overflow",
+    "OverflowException",
     "ProtocolException",
     "Resource",
     "RootStore",
@@ -95,6 +100,8 @@ __all__ = [
     "Sync",
     "SyncStatus",
     "Tracker",
+    "batched",
+    "buffered",
     "element",
     "field",
     "handled_by",

@@ -12,6 +12,7 @@
     ├── CloseException           a close code or reason that may not be sent
     ├── DecodeException          a message is not the entity that was expected
     ├── HoldException            messages that nobody had subscribed to, or that came in a pause, were let go
+    ├── OverflowException        more items waited for a subscriber than may
     └── SubscriberException      a subscriber raised
 
 ``ConnectionException``, ``SendException`` and ``CloseException`` keep fritz2's names. A wrong type of an argument is a
@@ -30,6 +31,7 @@ __all__ = [
     "EndpointException",
     "HandshakeException",
     "HoldException",
+    "OverflowException",
     "ProtocolException",
     "RxSocketException",
     "SendException",
@@ -130,6 +132,18 @@ class HoldException(RxSocketException):
         super().__init__(message, messages, size)
         self.messages = messages
         self.size = size
+
+
+class OverflowException(RxSocketException):
+    """More items came than may wait for a subscriber that asked for ``buffered(capacity, "error")``.
+
+    Attributes:
+        capacity: How many may wait.
+    """
+
+    def __init__(self, message: str, capacity: int) -> None:
+        super().__init__(message, capacity)
+        self.capacity = capacity
 
 
 class SubscriberException(RxSocketException):

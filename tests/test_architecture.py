@@ -38,6 +38,7 @@ FLOORS = {
     "entity": 0,
     "deflate": 1,
     "backoff": 1,
+    "delivery": 1,
     "urls": 1,
     "history": 1,
     "resource": 1,
@@ -99,8 +100,8 @@ TOWERS = (
     },
 )
 
-# What both stand on, and what is beside them: the hub's rooms, and the demo's view.
-IN_NO_TOWER = {"errors", "subjects", "chat", "entity", "demo_view"}
+# What both stand on, and what is beside them: operators for any stream, the hub's rooms, and the demo's view.
+IN_NO_TOWER = {"errors", "subjects", "delivery", "chat", "entity", "demo_view"}
 
 # The imports that lead upward, with the reason.
 LATE = {

@@ -13,6 +13,7 @@ from rxsocket.errors import (
     DecodeException,
     HandshakeException,
     HoldException,
+    OverflowException,
     ProtocolException,
     RxSocketException,
     SubscriberException,
@@ -85,6 +86,8 @@ def test_what_each_carries_can_be_read_and_its_message_is_its_text() -> None:
     assert (str(decode), decode.raw) == ("no name - at `$.name`", b"\xff")
     hold = HoldException("let go", 3, 7)
     assert (str(hold), hold.messages, hold.size) == ("let go", 3, 7)
+    overflow = OverflowException("too many", 5)
+    assert (str(overflow), overflow.capacity) == ("too many", 5)
 
 
 @pytest.mark.parametrize(
@@ -94,6 +97,7 @@ def test_what_each_carries_can_be_read_and_its_message_is_its_text() -> None:
         ProtocolException("too big", 1009),
         DecodeException("no name", b"\xff"),
         HoldException("let go", 3, 7),
+        OverflowException("too many", 5),
         SubscriberException("messages.body"),
     ],
     ids=lambda error: type(error).__name__,
