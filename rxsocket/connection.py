@@ -104,7 +104,8 @@ class Connection:
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return None
         except OSError as error:
-            raise ConnectionException(f"the connection to {self.url} is lost: {error}") from error
+            problem = f"the connection to {self.url} is lost: {error}"
+            raise self.broken or ConnectionException(problem) from error
 
     def may_have_more(self, data: bytes, size: int) -> bool:
         """Whether more may be there than what :meth:`receive` just gave, which waiting would not tell."""

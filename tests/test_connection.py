@@ -264,3 +264,17 @@ def test_what_a_handler_raises_amid_a_write_is_not_taken_for_the_loss_of_the_con
     else:
         connection.send(b"again", [])
         assert peer.sock.recv(5) == b"again"
+
+
+@pytest.mark.parametrize("link", ["ws"], indirect=True)
+def test_what_cut_a_connection_is_why_nothing_can_be_read_when_the_peer_resets_it(link):
+    def read_to_the_end() -> None:
+        while connection.receive() != b"":
+            wait_for(connection, reading=True)
+
+    connection, peer = link
+    peer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+    peer.sock.close()
+    connection.broken = ConnectionException("cut for a reason")
+    with pytest.raises(ConnectionException, match="cut for a reason"):
+        read_to_the_end()
