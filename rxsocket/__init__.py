@@ -13,8 +13,9 @@ floor modules
 9     ``socket``: an endpoint, described; ``demo_view``: the demo in a terminal, or in plain lines
 8     ``session``: a connection to a server, as its user has it
 7     ``runner``: a session's thread, through all its connections
-6     ``conversation``: what a session says and hears on one of them, from any thread
-5     ``channel``: an open connection in messages
+6     ``conversation``: what a session says and hears on one of them, from any thread; ``simulated``: a session
+      without a network
+5     ``channel``: an open connection in messages; ``streams``: what there is to hear of a session
 4     ``opening``: makes a connection, by websocket-client; ``lifecycle``: where a session stands, as streams;
       ``outgoing``: what is on its way out
 3     ``handshake``: RFC 6455's opening one, as text; ``messages``: what a session receives, as streams; ``states``: the

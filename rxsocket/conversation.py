@@ -6,27 +6,20 @@ import logging
 import threading
 import time
 from contextlib import AbstractContextManager
-from functools import partial
 from typing import NoReturn
-
-from reactivex import Observable
 
 from .channel import Answer, Channel
 from .encoding import encode_close, encode_pong
-from .errors import ConnectionException, ProtocolException, RxSocketException, SendException, SubscriberException
+from .errors import ConnectionException, ProtocolException, SendException
 from .frames import CONTROL, MAX_REASON, NO_STATUS_RECEIVED, PING, Close, Payload, Ping
 from .keeper import Kept
-from .lifecycle import Lifecycle
-from .messages import Messages
 from .options import Options
 from .outgoing import Outgoing
 from .states import Closed, Closing, Connecting, Initiator, Open, State
-from .subjects import SerialQueue, Subject
+from .streams import Streams
 from .waiting import Waiter
 
 __all__ = ["Conversation", "session_threads"]
-
-logger = logging.getLogger("rxsocket")
 
 LINGER_SECONDS = 1.0  # for the peer to end the TCP connection after the closing handshake (section 7.1.1)
 
@@ -35,27 +28,29 @@ LINGER_SECONDS = 1.0  # for the peer to end the TCP connection after the closing
 session_threads: set[int] = set()
 
 
-class Conversation(Lifecycle):
-    """The part of a session that sends, answers control frames, and reports; it neither connects nor waits.
+class Conversation(Streams):
+    """The part of a session that sends, and answers control frames; it neither connects nor waits.
 
     Args:
         url: Where it is to lead, as it is shown.
         options: The endpoint's options.
         paused: Whether to begin paused.
-
-    Attributes:
-        messages: What the server sends. Completes after the last message.
-        errors: What went wrong, each a :class:`~rxsocket.RxSocketException`: a connection that failed or was lost, a
-            subscriber that raised, a message that is not what it should be. It does not end the other streams; it is
-            not replayed, but logged too (logger ``rxsocket``).
-        round_trips: The seconds between each ping of this side and its pong: those of ``ping_interval``, sent while
-            nothing comes, and those of :meth:`~rxsocket.Session.ping`.
     """
 
     def __init__(self, url: str, options: Options, *, paused: bool) -> None:
-        super().__init__(self._report_subscriber)
+        try:
+            self._waiter = Waiter()
+        except OSError as error:
+            problem = f"no session with {url} could be made: {error}. Each takes three descriptors (ulimit -n)"
+            raise ConnectionException(problem) from error
+        super().__init__(
+            url,
+            self._waiter.wake,
+            max_held=options.max_held,
+            max_held_messages=options.max_held_messages,
+            paused=paused,
+        )
         self._options = options
-        self._url = url  # written by the session's thread
         self._ident: int | None = None  # of the session's thread, written by it
         # Written under _lock, by the session's thread: from Open on, until another is waited for.
         self._channel: Channel | None = None
@@ -68,24 +63,6 @@ class Conversation(Lifecycle):
         self._watching = False  # whether it writes in a moment what waits then, in a flood; written by it alone
         self._kept = Kept(self._turn, self._keep, url)
         self._has_warned = False  # of a subscriber that holds the session up; the keeper's thread alone
-        self._reports = SerialQueue()
-        try:
-            self._waiter = Waiter()
-        except OSError as error:
-            problem = f"no session with {url} could be made: {error}. Each takes three descriptors (ulimit -n)"
-            raise ConnectionException(problem) from error
-        self._errors: Subject[RxSocketException] = Subject("errors", _log_subscriber)
-        self.errors: Observable[RxSocketException] = self._errors
-        self._round_trips: Subject[float] = Subject("round_trips", self._report_subscriber)
-        self.round_trips: Observable[float] = self._round_trips
-        self.messages = Messages(
-            self._report_subscriber,
-            self._waiter.wake,
-            self.report,
-            max_held=options.max_held,
-            max_held_messages=options.max_held_messages,
-            paused=paused,
-        )
 
     @property
     def url(self) -> str:
@@ -98,21 +75,6 @@ class Conversation(Lifecycle):
         """The sub-protocol that the server picked; None while Connecting, and where it picked none. On any thread."""
         channel = self._channel
         return None if channel is None else channel.connection.protocol
-
-    def report(self, error: RxSocketException) -> None:
-        """Log an error, and deliver it to the subscribers of :attr:`errors`. From any thread."""
-        raised = error.__cause__ if isinstance(error, SubscriberException) else None
-        if isinstance(raised, SendException):  # of a subscriber that answers, after a close: it needs no traceback
-            self._log(logging.WARNING, f"{error} ({raised})")
-        else:
-            self._log(logging.WARNING, str(error), raised)
-        self._deliver_error(error)
-
-    def _deliver_error(self, error: RxSocketException) -> None:
-        self._reports.run(partial(self._errors.on_next, error))
-
-    def _log(self, level: int, text: str, raised: BaseException | None = None) -> None:
-        logger.log(level, "%s%s", "" if self.url in text else f"{self.url}: ", text, exc_info=raised)
 
     # --- what is sent, on any thread
 
@@ -271,11 +233,6 @@ class Conversation(Lifecycle):
             channel.ask(now)
             self._write(channel.outgoing)
 
-    def _report_subscriber(self, stream: str, error: BaseException) -> None:
-        failure = SubscriberException(stream)
-        failure.__cause__ = error
-        self.report(failure)
-
     # --- on the keeper's thread, while a subscriber holds the session's thread up
 
     def _turn(self) -> int | None:
@@ -307,7 +264,3 @@ class Conversation(Lifecycle):
                 channel.keepalive.heard(now)  # its pong may be there; whether it is lost is for the session's thread
             self._ask_if_due(channel, now)
         self._waiter.wake()  # what was read ahead is not there any more for who waits
-
-
-def _log_subscriber(stream: str, error: BaseException) -> None:
-    logger.error("a subscriber of %s raised", stream, exc_info=error)

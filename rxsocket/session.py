@@ -219,21 +219,6 @@ class Session(Runner):
         for session in sessions:
             session._ended.wait(max(0.0, deadline - time.monotonic()))  # noqa: SLF001 of the same class
 
-    def pause(self) -> None:
-        """Hold messages from now on. When ``max_held`` is reached reading stops, so that the server has to wait.
-
-        That a peer is gone is found out all the same (see ``ping_interval``): what it sent is held, too, as much as the
-        system has of it. From any thread.
-        """
-        self.messages.pause()
-
-    def resume(self) -> None:
-        """Deliver what was held, and go on. From any thread.
-
-        What was held comes on the session's own thread; once the session is Closed, on this one.
-        """
-        self.messages.resume()
-
     def __enter__(self) -> Self:
         return self
 
