@@ -21,13 +21,15 @@ floor modules
       table of a session's life; ``encoding``: RFC 6455 from messages to bytes; ``decoding``: from bytes to messages
 2     ``store``: values that change by handlers; ``options``: of an endpoint; ``connection``: an open socket
 1     ``updates``: of a store, one at a time; ``history``: of its values; ``resource``: the codec of entities; ``urls``:
-      which can work; ``frames``: RFC 6455's; ``deflate``: RFC 7692, without I/O; ``backoff``: when to try again
+      which can work; ``frames``: RFC 6455's; ``deflate``: RFC 7692, without I/O; ``backoff``: when to try again;
+      ``asynchronous``: from threads to asyncio
 0     ``errors``; ``lenses``; ``subjects``; ``handlers``: of a store; ``checks``: of numbers that are chosen;
       ``masking``: of frames; ``waiting``: for a socket; ``keepalive``: of a connection; ``keeper``: of sessions that
       are held up; ``chat``: the hub's rooms; ``entity``: what clients of a hub's path share
 ===== =================================================================================================================
 """
 
+from .asynchronous import AsyncItems, first, iterate
 from .backoff import Backoff
 from .deflate import Deflate
 from .errors import (
@@ -38,6 +40,7 @@ from .errors import (
     EndpointException,
     HandshakeException,
     HoldException,
+    OverflowException,
     ProtocolException,
     RxSocketException,
     SendException,
@@ -57,6 +60,7 @@ from .sync import Sync, SyncStatus, sync_with
 from .updates import Change
 
 __all__ = [
+    "AsyncItems",
     "Backoff",
     "CertificateException",
     "Change",
@@ -81,6 +85,7 @@ __all__ = [
     "Messages",
     "Open",
     "OpenEvent",
+    "OverflowException",
     "ProtocolException",
     "Resource",
     "RootStore",
@@ -97,9 +102,11 @@ __all__ = [
     "Tracker",
     "element",
     "field",
+    "first",
     "handled_by",
     "handler",
     "index",
+    "iterate",
     "key",
     "next_id",
     "or_default",
