@@ -20,7 +20,7 @@ from reactivex.disposable import SingleAssignmentDisposable
 from .checks import check_number
 from .errors import OverflowException
 
-__all__ = ["AsyncItems", "Changes", "Overflow", "first", "iterate"]
+__all__ = ["CLOSED_SECONDS", "AsyncItems", "Changes", "Overflow", "first", "iterate"]
 
 T = TypeVar("T")
 

@@ -163,7 +163,8 @@ class Session(Runner):
                 outgoing = self._outgoing
                 usable = outgoing is not None and outgoing.error is None
                 problem = "the peer does not read" if usable else self._no_connection()
-                self._refuse(f"{problem} after send_timeout={self._options.send_timeout:g} s")
+                late = f"{problem} after send_timeout={self._options.send_timeout:g} s"
+                self._refuse(self._refusal() or late)
 
     def _is_settled(self) -> bool:
         """Whether a message would be sent, or refused, without waiting. Under _lock."""
