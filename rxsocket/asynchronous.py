@@ -18,7 +18,6 @@ from reactivex import Observable
 from reactivex.disposable import SingleAssignmentDisposable
 
 from .checks import check_number
-from .errors import OverflowException
 
 __all__ = ["CLOSED_SECONDS", "AsyncItems", "Changes", "Overflow", "first", "iterate"]
 
@@ -62,7 +61,7 @@ def iterate(stream: Observable[T], *, capacity: int = 1000, overflow: Overflow =
         overflow: What becomes of an item when so many wait. ``"block"``: the thread that delivers it is held up until
             half of them are taken; a session reads on only then, so that its server has to wait. ``"drop_oldest"``
             and ``"drop_newest"``: one is let go. ``"latest"``: only the newest waits, whatever the capacity is.
-            ``"error"``: the iteration ends with an OverflowException, after the items that wait. So does ``"block"``
+            ``"error"``: the iteration ends with an asyncio.QueueFull, after the items that wait. So does ``"block"``
             where the thread is the loop's own, as of a stream that gives all in subscribe: it would wait for itself.
 
     Raises:
@@ -188,7 +187,7 @@ class _Queue(Generic[T]):
                 problem = f"{self._capacity} items waited already, and another came"
                 if overflow == "block":
                     problem += " on the loop's own thread, which can't wait for itself: subscribe_on another"
-                self._error = OverflowException(f"{problem}. Take them sooner, or choose capacity and overflow")
+                self._error = asyncio.QueueFull(f"{problem}. Take them sooner, or choose capacity and overflow")
                 self.is_over = True
                 return False
 

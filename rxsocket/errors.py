@@ -30,7 +30,6 @@ __all__ = [
     "EndpointException",
     "HandshakeException",
     "HoldException",
-    "OverflowException",
     "ProtocolException",
     "RxSocketException",
     "SendException",
@@ -131,10 +130,6 @@ class HoldException(RxSocketException):
         super().__init__(message, messages, size)
         self.messages = messages
         self.size = size
-
-
-class OverflowException(RxSocketException):
-    """Items of a stream came faster than they were taken, and what is to hold them meanwhile was full."""
 
 
 class SubscriberException(RxSocketException):

@@ -19,7 +19,7 @@ from servers import BURST, DEADLINE, EchoServer, Wire, in_turn, within
 from rxsocket import asynchronous
 from rxsocket.asynchronous import CLOSED_SECONDS, AsyncItems, first, iterate
 from rxsocket.backoff import Backoff
-from rxsocket.errors import CloseException, ConnectionException, HandshakeException, OverflowException, SendException
+from rxsocket.errors import CloseException, ConnectionException, HandshakeException, SendException
 from rxsocket.frames import Close
 from rxsocket.options import MIB
 from rxsocket.session import Session
@@ -370,7 +370,7 @@ def test_what_can_not_wait_ends_after_what_waits(subject, overflow):
         deliver(subject, *range(10))()  # on the loop's own thread
         assert subject.observers == ()
         assert [await anext(items) for _ in range(3)] == [0, 1, 2]
-        with pytest.raises(OverflowException, match="3 items waited") as raised:
+        with pytest.raises(asyncio.QueueFull, match="3 items waited") as raised:
             await anext(items)
         assert ("subscribe_on" in str(raised.value)) == (overflow == "block")
         with pytest.raises(StopAsyncIteration):
@@ -383,7 +383,7 @@ def test_a_stream_that_gives_all_in_subscribe_is_bounded_too():
     async def main() -> None:
         assert [item async for item in iterate(reactivex.range(0, 10), capacity=10)] == list(range(10))
         items = iterate(reactivex.range(0, 11), capacity=10)
-        with pytest.raises(OverflowException):
+        with pytest.raises(asyncio.QueueFull):
             assert [item async for item in items] == []
 
     asyncio.run(main())
