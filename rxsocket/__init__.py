@@ -19,17 +19,19 @@ floor modules
 4     ``opening``: makes a connection, by websocket-client; ``lifecycle``: where a session stands, as streams;
       ``outgoing``: what is on its way out
 3     ``handshake``: RFC 6455's opening one, as text; ``messages``: what a session receives, as streams; ``states``: the
-      table of a session's life; ``encoding``: RFC 6455 from messages to bytes; ``decoding``: from bytes to messages
-2     ``store``: values that change by handlers; ``options``: of an endpoint; ``connection``: an open socket
-1     ``updates``: of a store, one at a time; ``history``: of its values; ``resource``: the codec of entities; ``urls``:
-      which can work; ``frames``: RFC 6455's; ``deflate``: RFC 7692, without I/O; ``backoff``: when to try again;
-      ``delivery``: of a stream to a subscriber, by a queue or in batches
-0     ``errors``; ``lenses``; ``subjects``; ``handlers``: of a store; ``checks``: of numbers that are chosen;
-      ``masking``: of frames; ``waiting``: for a socket; ``keepalive``: of a connection; ``keeper``: of sessions that
-      are held up; ``chat``: the hub's rooms; ``entity``: what clients of a hub's path share
+      table of a session's life; ``encoding``: RFC 6455 from messages to bytes; ``decoding``: from bytes to messages;
+      ``store``: values that change by handlers; ``asynchronous``: of a stream to a coroutine
+2     ``updates``: of a store, one at a time; ``history``: of its values; ``options``: of an endpoint; ``connection``:
+      an open socket; ``delivery``: of a stream to a subscriber, by a queue or in batches
+1     ``subjects``; ``resource``: the codec of entities; ``urls``: which can work; ``frames``: RFC 6455's; ``deflate``:
+      RFC 7692, without I/O; ``backoff``: when to try again
+0     ``errors``; ``lenses``; ``loops``: of asyncio, told by threads; ``handlers``: of a store; ``checks``: of numbers
+      that are chosen; ``masking``: of frames; ``waiting``: for a socket; ``keepalive``: of a connection; ``keeper``: of
+      sessions that are held up; ``chat``: the hub's rooms; ``entity``: what clients of a hub's path share
 ===== =================================================================================================================
 """
 
+from .asynchronous import AsyncItems, first, iterate
 from .backoff import Backoff
 from .deflate import Deflate
 from .delivery import Overflow, batched, buffered
@@ -61,6 +63,7 @@ from .sync import Sync, SyncStatus, sync_with
 from .updates import Change
 
 __all__ = [
+    "AsyncItems",
     "Backoff",
     "CertificateException",
     "Change",
@@ -105,9 +108,11 @@ __all__ = [
     "buffered",
     "element",
     "field",
+    "first",
     "handled_by",
     "handler",
     "index",
+    "iterate",
     "key",
     "next_id",
     "or_default",

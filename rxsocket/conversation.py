@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import NoReturn
 
 from .channel import Answer, Channel
@@ -94,21 +95,11 @@ class Conversation(Streams):
         is_interrupting = self._outgoing is not None and self._outgoing.is_writing
         waits_for_room = wait and threading.get_ident() not in session_threads and not is_interrupting
 
-        def settled() -> bool:
-            outgoing = self._outgoing
-            if outgoing is not None and outgoing.error is None:
-                return outgoing.has_room or not waits_for_room
-            # Of two sessions' threads that send by each other, neither could make the connection that the other needs;
-            # but while a session connects for the first time, its thread calls no subscriber. (It may call the function
-            # that gives its URL or its headers; one that sends there waits for send_timeout at the most.)
-            is_held_up = not waits_for_room and self._state != Connecting()
-            return is_held_up or self._refusal() is not None
-
         # The session's own thread is what a wait for the connection would hold up.
         seconds = self._options.send_timeout if wait and threading.get_ident() != self._ident else 0.0
         self._waits_for_room += 1
         try:
-            in_time = self._changed.wait_for(settled, seconds)
+            in_time = self._changed.wait_for(partial(self._is_settled, waits_for_room=waits_for_room), seconds)
         finally:
             self._waits_for_room -= 1
         refusal = self._refusal()
@@ -116,12 +107,28 @@ class Conversation(Streams):
         if refusal is not None:
             self._refuse(refusal)
         if outgoing is None or outgoing.error is not None or not in_time:
-            usable = outgoing is not None and outgoing.error is None
-            problem = "the peer does not read" if usable else self._no_connection()
-            self._refuse(problem if in_time or not seconds else f"{problem} after send_timeout={seconds:g} s")
+            self._refuse_place(0.0 if in_time else seconds)
         if not waits_for_room and not outgoing.takes(size):
             self._refuse(f"over max_outgoing={self._options.max_outgoing} bytes would wait for the peer to read")
         return outgoing
+
+    def _is_settled(self, *, waits_for_room: bool = True) -> bool:
+        """Whether a message may join what is on its way out, or is refused, without more waiting. Under _lock."""
+        outgoing = self._outgoing
+        if outgoing is not None and outgoing.error is None:
+            return outgoing.has_room or not waits_for_room
+        # Of two sessions' threads that send by each other, neither could make the connection that the other needs; but
+        # while a session connects for the first time, its thread calls no subscriber. (It may call the function that
+        # gives its URL or its headers; one that sends there waits for send_timeout at the most.)
+        is_held_up = not waits_for_room and self._state != Connecting()
+        return is_held_up or self._refusal() is not None
+
+    def _refuse_place(self, seconds: float) -> NoReturn:
+        """Say that there was no place for a message, for so many seconds. Under _lock."""
+        outgoing = self._outgoing
+        usable = outgoing is not None and outgoing.error is None
+        problem = "the peer does not read" if usable else self._no_connection()
+        self._refuse(f"{problem} after send_timeout={seconds:g} s" if seconds else problem)
 
     def _join(self, outgoing: Outgoing, opcode: int, payload: Payload) -> None:
         """Let a message, or a ping, join what is on its way out, behind all that was sent before. Under _lock."""

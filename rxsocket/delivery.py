@@ -8,7 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal, TypeAlias, TypeVar, get_args
 
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable, SerialDisposable, SingleAssignmentDisposable
@@ -18,7 +18,7 @@ from .checks import MAX_SECONDS, check_number
 from .errors import OverflowException, SubscriberException
 from .subjects import guarded, told
 
-__all__ = ["Overflow", "batched", "buffered"]
+__all__ = ["Overflow", "batched", "buffered", "checked_capacity"]
 
 T = TypeVar("T")
 
@@ -26,8 +26,21 @@ _log = logging.getLogger("rxsocket")
 
 TURN = 1000  # notifications; a scheduler has other work, too
 
-Overflow = Literal["block", "drop_oldest", "drop_newest", "latest", "error"]
-"""What :func:`buffered` does with an item for which there is no room."""
+Overflow: TypeAlias = Literal["block", "drop_oldest", "drop_newest", "latest", "error"]
+"""What becomes of an item for which there is no room."""
+
+
+def checked_capacity(capacity: int, overflow: Overflow) -> int:
+    """Return how many items may wait where that many are asked for.
+
+    Raises:
+        TypeError: The capacity is no int.
+        ValueError: The capacity is under 1, or there is no such overflow.
+    """
+    check_number("capacity", capacity, int, 1)
+    if overflow not in get_args(Overflow):
+        raise ValueError(f"overflow is one of {', '.join(map(repr, get_args(Overflow)))}, not {overflow!r}")
+    return 1 if overflow == "latest" else capacity
 
 
 def buffered(
@@ -46,9 +59,8 @@ def buffered(
         capacity: How many items may wait.
         overflow: What happens when another comes. ``"block"``: the source's thread waits until half of the queue is
             delivered; so a session reads no more, and TCP holds the server up. ``"drop_oldest"``: it takes the place of
-            the one that waits longest. ``"drop_newest"``: it is let go. ``"latest"``: all that wait are let go for it;
-            with a capacity of 1 only the newest is ever kept. ``"error"``: the stream ends with an
-            :class:`~rxsocket.OverflowException` after what waits.
+            the one that waits longest. ``"drop_newest"``: it is let go. ``"latest"``: only the newest waits, whatever
+            the capacity is. ``"error"``: the stream ends with an :class:`~rxsocket.OverflowException` after what waits.
         scheduler: Where to deliver. None: on a thread for each subscription, which ends with it. In no case does a
             thread wait for itself: what a subscriber adds to its own source exceeds the capacity; a source on the
             scheduler's thread delivers by itself when the queue is full; and until a scheduler has run for the first
@@ -63,9 +75,7 @@ def buffered(
         TypeError: An argument is of another type.
         ValueError: The capacity is under 1, or there is no such overflow.
     """
-    check_number("capacity", capacity, int, 1)
-    if overflow not in get_args(Overflow):
-        raise ValueError(f"overflow is one of {', '.join(map(repr, get_args(Overflow)))}, not {overflow!r}")
+    places = checked_capacity(capacity, overflow)
     _check_scheduler(scheduler)
     if dropped is not None and not callable(dropped):
         hint = ": give its on_next" if isinstance(dropped, abc.ObserverBase) else ""
@@ -73,7 +83,7 @@ def buffered(
 
     def operator(source: Observable[T]) -> Observable[T]:
         def subscribe(observer: abc.ObserverBase[T], inner: abc.SchedulerBase | None = None) -> abc.DisposableBase:
-            return _Buffer(observer, capacity, overflow, scheduler, dropped).subscribe(source, inner)
+            return _Buffer(observer, places, overflow, scheduler, dropped).subscribe(source, inner)
 
         stream: Observable[T] = Observable(subscribe)
         return stream.pipe(guarded("buffered", _report))
@@ -290,12 +300,9 @@ class _Buffer(_Queue[T]):
         match self._overflow:
             case "block":
                 self._wait_for_room()
-            case "drop_oldest":
+            case "drop_oldest" | "latest":
                 self._items.popleft()
                 self._lost += 1
-            case "latest":
-                self._lost += len(self._items)
-                self._items.clear()
             case "drop_newest":
                 self._lost += 1
                 return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import os
 import threading
@@ -124,6 +125,44 @@ class Session(Runner):
                 outgoing = self._joinable(len(payload), wait=wait)
             self._join(outgoing, opcode, payload)
 
+    async def asend(self, message: str | bytes | bytearray | memoryview) -> None:
+        """Send a text or a binary message, as :meth:`send` does, without holding up the loop of asyncio.
+
+        At once where there is room; where it has to wait, for a connection or for room, other tasks go on. Who is
+        cancelled meanwhile has sent nothing. A task's messages go out in its order.
+
+        Args:
+            message: What to send. It is not to be changed until it is sent.
+
+        Raises:
+            SendException: As :meth:`send` raises it.
+            TypeError: The message is of another type.
+            ValueError: The text has a lone surrogate, and so can't be UTF-8.
+        """
+        content_of(message)  # what can't be sent is told of at once
+
+        def sent() -> bool:
+            if not self._is_settled():
+                return False
+            self.send(message)
+            return True
+
+        with self._lock:
+            if sent():
+                return
+            self._waits_for_room += 1
+        try:
+            in_time = await self._changed.settled(sent, self._options.send_timeout)
+        finally:
+            with self._lock:
+                self._waits_for_room -= 1
+        if not in_time:
+            with self._lock:
+                refusal = self._refusal()
+                if refusal is not None:
+                    self._refuse(refusal)
+                self._refuse_place(self._options.send_timeout)
+
     def ping(self) -> Observable[float]:
         """Send a ping now.
 
@@ -167,14 +206,41 @@ class Session(Runner):
             TypeError: The code is no int, or the reason no str. The session is as it was.
         """
         self._begin_close(Close(code, reason))
+        if self._awaits_end() and not self._ended.wait(self._options.close_timeout + CUT_SECONDS):
+            self._cut()
+
+    async def aclose(self, code: int = NORMAL_CLOSURE, reason: str = "") -> None:
+        """Close the session, as :meth:`close` does, without holding up the loop of asyncio while it waits.
+
+        Who is cancelled meanwhile only does not wait: the session closes all the same.
+
+        Args:
+            code: As :meth:`close` takes it.
+            reason: As :meth:`close` takes it.
+
+        Raises:
+            CloseException: The code or the reason may not be sent. The session is as it was.
+            TypeError: The code is no int, or the reason no str. The session is as it was.
+        """
+        self._begin_close(Close(code, reason))
+        if not self._awaits_end():
+            return
+        try:
+            async with asyncio.timeout(self._options.close_timeout + CUT_SECONDS):
+                await self.state
+        except TimeoutError:
+            self._cut()
+
+    def _awaits_end(self) -> bool:
+        """Whether this thread may wait for the end: what waits for it, or was interrupted on it, has to go on first."""
         thread = threading.get_ident()
-        if thread in session_threads or thread == self._finisher or self._is_interrupted():
-            return  # what waits for this thread, or was interrupted on it, has to go on first
-        if not self._ended.wait(self._options.close_timeout + CUT_SECONDS):
-            # The session's thread is held up by a subscriber: the connection ends all the same.
-            channel = self._channel
-            if channel is not None:
-                channel.connection.abort()
+        return not (thread in session_threads or thread == self._finisher or self._is_interrupted())
+
+    def _cut(self) -> None:
+        """End the connection, although the session's thread is held up by a subscriber."""
+        channel = self._channel
+        if channel is not None:
+            channel.connection.abort()
 
     def reconnect(self) -> None:
         """Connect anew, now, whatever :class:`~rxsocket.Backoff` says, and also without one. From any thread.
