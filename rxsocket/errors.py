@@ -135,7 +135,9 @@ class HoldException(RxSocketException):
 
 
 class OverflowException(RxSocketException):
-    """More items came than may wait for a subscriber that asked for ``buffered(capacity, "error")``.
+    """More items came than may wait for who asked for an end then: ``buffered`` or ``iterate`` with ``"error"``.
+
+    So it is where ``iterate`` would have its own loop wait for itself.
 
     Attributes:
         capacity: How many may wait.
