@@ -253,7 +253,7 @@ class Conversation(Streams):
             self._log(
                 logging.WARNING,
                 "a subscriber takes seconds, and nothing else is delivered meanwhile. Let it hand long work to another "
-                "thread (observe_on); run() of one of the session's own streams would wait for ever there",
+                "thread (buffered); run() of one of the session's own streams would wait for ever there",
             )
         channel = self._channel
         if channel is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import threading
+from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -18,13 +19,17 @@ from .checks import MAX_SECONDS, check_number
 from .errors import OverflowException, SubscriberException
 from .subjects import guarded, told
 
-__all__ = ["Overflow", "batched", "buffered", "checked_capacity"]
+__all__ = ["Overflow", "batched", "buffered", "checked_capacity", "delivering_threads"]
 
 T = TypeVar("T")
 
 _log = logging.getLogger("rxsocket")
 
 TURN = 1000  # notifications; a scheduler has other work, too
+
+# The identifiers of the threads that deliver what waits, each written by its thread. A source's thread may wait for
+# them; so they can't wait for the end of a session, which may be the source.
+delivering_threads: set[int] = set()
 
 Overflow: TypeAlias = Literal["block", "drop_oldest", "drop_newest", "latest", "error"]
 """What becomes of an item for which there is no room."""
@@ -221,6 +226,9 @@ class _Queue(abc.ObserverBase[T]):
                 return
             self._is_delivering = True
             self._thread = threading.current_thread()
+        ident = threading.get_ident()
+        is_inner = ident in delivering_threads
+        delivering_threads.add(ident)
         try:
             for _ in range(self._turn):
                 with self._changed:
@@ -229,6 +237,8 @@ class _Queue(abc.ObserverBase[T]):
                     break
                 notify()
         finally:
+            if not is_inner:
+                delivering_threads.discard(ident)
             with self._changed:
                 self._is_delivering = False
             self._deliver_soon()
@@ -238,17 +248,17 @@ class _Queue(abc.ObserverBase[T]):
         if self._thread not in {None, threading.current_thread()}:
             self._changed.wait_for(lambda: len(self._items) < self._capacity or self._is_over)
 
+    @abstractmethod
     def _schedule(self) -> None:
         """Have a thread call :meth:`_come`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _has_next(self) -> bool:
         """Whether there is something to deliver now. Under the lock."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _next(self) -> Callable[[], None] | None:
         """Take what is to be delivered: items, or else the end. Under the lock."""
-        raise NotImplementedError
 
 
 class _Buffer(_Queue[T]):

@@ -17,6 +17,7 @@ from reactivex import Observable
 from reactivex.subject import AsyncSubject
 
 from .conversation import session_threads
+from .delivery import delivering_threads
 from .encoding import content_of, encode_close
 from .errors import ConnectionException
 from .frames import ABNORMAL_CLOSURE, GOING_AWAY, NORMAL_CLOSURE, PING, Close
@@ -194,8 +195,8 @@ class Session(Runner):
         From any thread, in any state, any number of times; only the first has an effect. While Connecting the attempt
         is given up. It returns when the session is Closed, or shortly after ``close_timeout``, when the connection has
         been cut: if subscribers hold the session's thread up, it is Closed once they have had what was read before. On
-        the thread of any session, so in a subscriber, it returns at once. In a pause what comes meanwhile is held, too,
-        up to some megabytes more.
+        the thread of any session, so in a subscriber, and in one that is ``buffered``, it returns at once. In a pause
+        what comes meanwhile is held, too, up to some megabytes more.
 
         Args:
             code: 1000, or 3000 to 4999 for your own; or another that RFC 6455, section 7.4, lets an endpoint send.
@@ -234,7 +235,8 @@ class Session(Runner):
     def _awaits_end(self) -> bool:
         """Whether this thread may wait for the end: what waits for it, or was interrupted on it, has to go on first."""
         thread = threading.get_ident()
-        return not (thread in session_threads or thread == self._finisher or self._is_interrupted())
+        held_up = thread in session_threads or thread in delivering_threads or thread == self._finisher
+        return not (held_up or self._is_interrupted())
 
     def _cut(self) -> None:
         """End the connection, although the session's thread is held up by a subscriber."""
@@ -310,6 +312,7 @@ def _forget_all() -> None:
     _open_sessions_lock = threading.Lock()
     _open_sessions.clear()
     session_threads.clear()
+    delivering_threads.clear()
 
 
 # Of those that are Connecting no server would hear, and their subscribers, told here, could hold the exit up.

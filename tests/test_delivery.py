@@ -500,3 +500,23 @@ def test_while_a_timers_thread_delivers_one_list_is_filled_and_then_the_source_w
     log = subscriber.let_go()
     assert log[:2] == [[0], [1, 2]]
     assert [item for batch in log[:-1] for item in batch] == list(range(5))
+
+
+def test_a_subscriber_closes_a_session_that_waits_for_it(play, connect):
+    def script(wire: Wire) -> None:
+        for number in range(5):
+            wire.send(str(number))
+        wire.answer_close()
+
+    session = connect(play(script), paused=True, close_timeout=DEADLINE)
+    closed = threading.Event()
+
+    def close(_: object) -> None:
+        session.close()
+        closed.set()
+
+    session.messages.body.pipe(buffered(1)).subscribe(close)
+    session.resume()
+    with within(DEADLINE / 2):
+        assert closed.wait(DEADLINE)
+        assert session.closes.run().was_clean
