@@ -20,11 +20,12 @@ floor modules
       ``outgoing``: what is on its way out
 3     ``handshake``: RFC 6455's opening one, as text; ``messages``: what a session receives, as streams; ``states``: the
       table of a session's life; ``encoding``: RFC 6455 from messages to bytes; ``decoding``: from bytes to messages;
-      ``store``: values that change by handlers; ``asynchronous``: of a stream to a coroutine
+      ``store``: values that change by handlers; ``delivery``: of a stream to a subscriber, by a queue or in batches;
+      ``asynchronous``: to a coroutine
 2     ``updates``: of a store, one at a time; ``history``: of its values; ``options``: of an endpoint; ``connection``:
-      an open socket; ``delivery``: of a stream to a subscriber, by a queue or in batches
+      an open socket
 1     ``subjects``; ``resource``: the codec of entities; ``urls``: which can work; ``frames``: RFC 6455's; ``deflate``:
-      RFC 7692, without I/O; ``backoff``: when to try again
+      RFC 7692, without I/O; ``backoff``: when to try again; ``backlog``: what waits for a subscriber
 0     ``errors``; ``lenses``; ``loops``: of asyncio, told by threads; ``handlers``: of a store; ``checks``: of numbers
       that are chosen; ``masking``: of frames; ``waiting``: for a socket; ``keepalive``: of a connection; ``keeper``: of
       sessions that are held up; ``chat``: the hub's rooms; ``entity``: what clients of a hub's path share
@@ -32,9 +33,10 @@ floor modules
 """
 
 from .asynchronous import AsyncItems, first, iterate
+from .backlog import Overflow
 from .backoff import Backoff
 from .deflate import Deflate
-from .delivery import Overflow, batched, buffered
+from .delivery import batched, buffered
 from .errors import (
     CertificateException,
     CloseException,

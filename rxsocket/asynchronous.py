@@ -16,7 +16,7 @@ import reactivex.operators as ops
 from reactivex import Observable
 from reactivex.disposable import SingleAssignmentDisposable
 
-from .delivery import Overflow, checked_capacity
+from .backlog import Overflow, checked_capacity
 from .errors import OverflowException
 from .loops import last, settle, tell
 

@@ -16,8 +16,8 @@ from urllib.parse import SplitResult
 from reactivex import Observable
 from reactivex.subject import AsyncSubject
 
+from .backlog import delivering_threads
 from .conversation import session_threads
-from .delivery import delivering_threads
 from .encoding import content_of, encode_close
 from .errors import ConnectionException
 from .frames import ABNORMAL_CLOSURE, GOING_AWAY, NORMAL_CLOSURE, PING, Close

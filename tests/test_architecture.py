@@ -42,11 +42,12 @@ FLOORS = {
     "urls": 1,
     "resource": 1,
     "frames": 1,
-    "delivery": 2,
+    "backlog": 1,
     "history": 2,
     "updates": 2,
     "connection": 2,
     "options": 2,
+    "delivery": 3,
     "asynchronous": 3,
     "store": 3,
     "states": 3,
@@ -107,7 +108,7 @@ TOWERS = (
 )
 
 # What both stand on, and what is beside them: what is for any stream, the hub's rooms, and the demo's view.
-IN_NO_TOWER = {"errors", "loops", "subjects", "delivery", "asynchronous", "chat", "entity", "demo_view"}
+IN_NO_TOWER = {"errors", "loops", "subjects", "backlog", "delivery", "asynchronous", "chat", "entity", "demo_view"}
 
 # The imports that lead upward, with the reason.
 LATE = {
