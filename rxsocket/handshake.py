@@ -14,7 +14,7 @@ from .errors import ConnectionException, EndpointException, HandshakeException
 from .options import Options
 from .urls import check_url, show, without_login
 
-__all__ = ["HEAD_END", "accepted", "parsed", "redirected", "refusal", "request_headers"]
+__all__ = ["GUID", "HEAD_END", "accepted", "parsed", "redirected", "refusal", "request_headers"]
 
 HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
 GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # section 1.3

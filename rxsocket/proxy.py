@@ -1,0 +1,335 @@
+"""A TCP proxy of faults on loopback, for tests of what goes on when a network does not."""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Final, Self
+from urllib.parse import urlsplit, urlunsplit
+
+from .checks import MAX_SECONDS, check_number
+from .passage import Direction, Passage
+
+__all__ = ["Faults", "proxy"]
+
+SECONDS: Final = 10.0  # for the proxy's thread to do what it is told
+
+PORTS = {"ws": 80, "wss": 443}
+
+
+class Faults:
+    """A TCP proxy to a server, as :func:`proxy` makes it: within a ``with`` block, once.
+
+    It passes all on until it is told otherwise, at any moment, from any thread. What it is told holds when the call
+    returns, for the connections that there are and for those to come. Upstream is to the server, downstream from it.
+    """
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in PORTS or not parts.hostname:
+            raise ValueError(f"a proxy leads to a URL of ws:// or wss://, not {url!r}")
+        self._parts = parts
+        self._host, self._server_port = parts.hostname, parts.port or PORTS[parts.scheme]
+        self._thread: threading.Thread | None = None
+        self._up, self._down = Direction(), Direction()  # written by the proxy's thread
+        # From here on the proxy's thread alone, once that runs.
+        self._passages: set[Passage] = set()
+        self._is_half_open = False  # also of the connections to come
+        self._listener: socket.socket | None = None
+        self._connections = 0
+        self._commands: deque[Callable[[], None]] = deque()  # put by any thread
+        self._stopping = False
+
+    # --- what it tells
+
+    @property
+    def url(self) -> str:
+        """The server's URL, with the proxy in its place."""
+        return urlunsplit(self._parts._replace(netloc=f"127.0.0.1:{self._port}"))
+
+    @property
+    def connections(self) -> int:
+        """How many connections it has accepted."""
+        return self._connections
+
+    @property
+    def open_connections(self) -> int:
+        """How many of them there are."""
+        return len(self._passages)
+
+    @property
+    def bytes_upstream(self) -> int:
+        """How many bytes have gone to the server."""
+        return self._up.size
+
+    @property
+    def bytes_downstream(self) -> int:
+        """How many bytes have gone to the clients."""
+        return self._down.size
+
+    # --- what it is told
+
+    def delay(self, seconds: float, *, upstream: bool = True, downstream: bool = True) -> None:
+        """Let what comes from now on take a time on its way.
+
+        Args:
+            seconds: How long; 0 for none.
+            upstream: Whether to the server.
+            downstream: Whether from it.
+        """
+        check_number("the delay, in seconds,", seconds, float, 0, MAX_SECONDS)
+
+        def delay(direction: Direction) -> None:
+            direction.delay = seconds
+
+        self._tell_directions(delay, upstream=upstream, downstream=downstream)
+
+    def stall(self, *, upstream: bool = True, downstream: bool = True) -> None:
+        """Let nothing go on, until :meth:`go_on`. The connections stay, and who sends has to wait when all is full.
+
+        Args:
+            upstream: Whether to the server.
+            downstream: Whether from it.
+        """
+
+        def stall(direction: Direction) -> None:
+            direction.is_stalled = True
+
+        self._tell_directions(stall, upstream=upstream, downstream=downstream)
+
+    def half_open(self) -> None:
+        """Swallow what comes from both sides, and that they end, as where the other side has vanished without a word.
+
+        Connections that come are accepted, and then treated like that, too, until :meth:`go_on`; those that were will
+        never pass anything again.
+        """
+
+        def swallow() -> None:
+            self._is_half_open = True
+            for passage in self._passages:
+                passage.swallow()
+
+        self._tell(swallow)
+
+    def cut(self) -> None:
+        """End all connections, with a FIN to both sides. What is on its way is let go."""
+
+        def cut() -> None:
+            for passage in list(self._passages):
+                if passage.is_connected:
+                    passage.end()
+                else:
+                    self._close(passage)
+
+        self._tell(cut)
+
+    def reset(self) -> None:
+        """Break all connections off, with a RST to both sides."""
+
+        def reset() -> None:
+            for passage in list(self._passages):
+                self._close(passage, reset=True)
+
+        self._tell(reset)
+
+    def refuse(self) -> None:
+        """Refuse new connections, as where no server listens, until :meth:`go_on`. Those that there are stay."""
+        self._tell(self._stop_listening)
+
+    def go_on(self) -> None:
+        """Pass all on again: what was stalled, and new connections. A delay stays."""
+
+        def go_on() -> None:
+            self._up.is_stalled = self._down.is_stalled = self._is_half_open = False
+            self._listen()
+
+        self._tell(go_on)
+
+    def _tell_directions(self, command: Callable[[Direction], None], *, upstream: bool, downstream: bool) -> None:
+        def tell() -> None:
+            for direction in [self._up] * upstream + [self._down] * downstream:
+                command(direction)
+
+        self._tell(tell)
+
+    def _tell(self, command: Callable[[], None]) -> None:
+        done = threading.Event()
+
+        def run() -> None:
+            command()
+            done.set()
+
+        if self._thread is None or not self._thread.is_alive():
+            raise RuntimeError("the proxy is only there within its block: with proxy(url) as faults")
+        self._commands.append(run)
+        self._waker.send(b"\0")
+        if not done.wait(SECONDS):
+            raise RuntimeError(f"the proxy's thread did not answer within {SECONDS:g} s")
+
+    # --- its life
+
+    def __enter__(self) -> Self:
+        if self._thread is not None:
+            raise RuntimeError("a proxy serves one block; make another with proxy(url)")
+        found = socket.getaddrinfo(self._host, self._server_port, type=socket.SOCK_STREAM)
+        self._family: socket.AddressFamily = found[0][0]
+        self._address: tuple[Any, ...] = found[0][4]
+        # It is bound and never listens: so the port stays taken while it refuses connections.
+        self._placeholder = _bound(0)
+        self._port: int = self._placeholder.getsockname()[1]
+        self._waker, self._woken = socket.socketpair()
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._woken, selectors.EVENT_READ)
+        self._listen()
+        self._thread = threading.Thread(target=self._run, name="rxsocket proxy of faults", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        def stop() -> None:
+            self._stopping = True
+
+        self._tell(stop)
+        if self._thread is not None:
+            self._thread.join()
+
+    # --- on its thread
+
+    def _run(self) -> None:
+        try:
+            while not self._stopping:
+                self._turn()
+        finally:
+            self._stop_listening()
+            for passage in list(self._passages):
+                self._close(passage)
+            self._selector.close()
+            for sock in (self._placeholder, self._waker, self._woken):
+                sock.close()
+
+    def _turn(self) -> None:
+        due = min((due for passage in self._passages for due in passage.due), default=None)
+        timeout = None if due is None else max(0.0, due - time.monotonic())
+        for key, events in self._selector.select(timeout):
+            if key.fileobj is self._woken:
+                self._woken.recv(4096)
+            elif self._listener is not None and key.fileobj is self._listener:
+                self._accept(self._listener)
+            else:
+                self._serve(key.data, key.fileobj, events)
+        while self._commands:
+            self._commands.popleft()()
+        now = time.monotonic()
+        for passage in list(self._passages):
+            self._go_on(passage, now)
+
+    def _accept(self, listener: socket.socket) -> None:
+        try:
+            client, _ = listener.accept()
+        except OSError:
+            return  # it has hung up meanwhile
+        self._connections += 1
+        server = socket.socket(self._family)
+        for sock in (client, server):
+            sock.settimeout(0)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        passage = Passage(client, server, self._up, self._down)
+        self._passages.add(passage)
+        server.connect_ex(self._address)  # how that goes, a read will tell
+        if self._is_half_open:
+            passage.swallow()
+
+    def _serve(self, passage: Passage, sock: object, events: int) -> None:
+        if passage not in self._passages:
+            return
+        passage.is_connected = passage.is_connected or sock is passage.sockets[1]
+        try:
+            for way in passage.ways:
+                if events & selectors.EVENT_READ and way.source is sock:
+                    way.read()
+        except OSError:
+            self._broke(passage, sock)
+
+    def _broke(self, passage: Passage, sock: object) -> None:
+        """Tell the one side that the other has broken off, unless nothing is told any more."""
+        for way in passage.ways:
+            if way.source is sock and way.is_swallowed:
+                way.has_ended = True
+                return
+        self._close(passage, reset=True)
+
+    def _go_on(self, passage: Passage, now: float) -> None:
+        """Write what may go on, close what is done, and say what is waited for."""
+        for way in passage.ways:
+            try:
+                if passage.is_connected:
+                    way.write(now)
+            except OSError:
+                self._close(passage, reset=True)
+                return
+        if passage.is_done:
+            self._close(passage)
+            return
+        for sock, reading, writing in passage.wishes():
+            events = (selectors.EVENT_READ if reading else 0) | (selectors.EVENT_WRITE if writing else 0)
+            registered = self._selector.get_map().get(sock)
+            if registered is None:
+                if events:
+                    self._selector.register(sock, events, passage)
+            elif not events:
+                self._selector.unregister(sock)
+            elif events != registered.events:
+                self._selector.modify(sock, events, passage)
+
+    def _close(self, passage: Passage, *, reset: bool = False) -> None:
+        self._passages.discard(passage)
+        for sock in passage.sockets:
+            if sock in self._selector.get_map():
+                self._selector.unregister(sock)
+        passage.close(reset=reset)
+
+    def _listen(self) -> None:
+        if self._listener is None:
+            self._listener = _bound(self._port)
+            self._listener.settimeout(0)
+            self._listener.listen()
+            self._selector.register(self._listener, selectors.EVENT_READ)
+
+    def _stop_listening(self) -> None:
+        if self._listener is not None:
+            self._selector.unregister(self._listener)
+            self._listener.close()
+            self._listener = None
+
+
+def _bound(port: int) -> socket.socket:
+    sock = socket.socket()
+    if hasattr(socket, "SO_REUSEPORT"):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    sock.bind(("127.0.0.1", port))
+    return sock
+
+
+def proxy(url: str) -> Faults:
+    """Make a TCP proxy of faults to a server: a context manager, which gives what makes them.
+
+    Args:
+        url: The server's: ``ws://`` or ``wss://``. It passes bytes on, so TLS goes through it as it is; a certificate
+            for ``127.0.0.1`` or ``localhost`` holds for the proxy, too.
+
+    Raises:
+        ValueError: It is another URL.
+
+    Example:
+        >>> with proxy("ws://127.0.0.1:8765/feed") as faults:
+        ...     session = websocket(faults.url).connect()
+        ...     faults.stall()
+    """
+    return Faults(url)

@@ -1,0 +1,393 @@
+"""A client of a scripted server, as the script has it, on the bare socket."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import socket
+import struct
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from http import HTTPStatus
+from typing import Final, NoReturn
+
+from msgspec import Struct, field
+
+from .connection import shut_down
+from .decoding import Decoder
+from .encoding import encode_close, encode_message, encode_ping, encode_pong
+from .errors import ProtocolException
+from .frames import NO_STATUS_RECEIVED, NORMAL_CLOSURE, Close, Control, Message, Ping
+from .handshake import GUID, HEAD_END
+from .waiting import Waiter
+
+__all__ = ["Block", "Client", "Refusal"]
+
+READ_SIZE: Final = 1 << 16
+MAX_MESSAGE: Final = 1 << 30  # bytes
+LAST_SECONDS: Final = 1.0  # for a closing handshake when the block is over
+NO_TIME: Final = struct.pack("ii", 1, 0)  # of SO_LINGER: nothing is waited for at the end, so it is a RST
+
+
+class Refusal(Struct, frozen=True):
+    """A script that refuses the opening handshake.
+
+    Attributes:
+        status: The HTTP status to answer with, such as 403.
+        headers: The answer's headers.
+        body: The answer's body.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    body: bytes = b""
+
+
+class Block:
+    """The ``with`` block that a server is for.
+
+    Args:
+        timeout: For how many seconds a script waits for something at the most.
+
+    Attributes:
+        stopping: Is set when the block is over.
+        is_cut: Whether nothing more is waited for. Written by the thread of the block, before ``stopping`` is set.
+    """
+
+    def __init__(self, timeout: float) -> None:
+        self.timeout = timeout
+        self.stopping = threading.Event()
+        self.is_cut = False
+
+    @property
+    def patience(self) -> float:
+        """For how many seconds the end of a connection is waited for."""
+        return min(self.timeout, LAST_SECONDS) if self.stopping.is_set() else self.timeout
+
+
+class Client:
+    """A client that has connected, as a script has it. For the script's thread alone.
+
+    Pings of the client are answered while the script waits for something.
+
+    Attributes:
+        number: Which connection of its server it is, from 1.
+        path: The path and the query that it asked for.
+        headers: The headers of its opening handshake, names in lower case.
+        protocols: The sub-protocols that it offered.
+        protocol: The sub-protocol that was picked, or None.
+    """
+
+    def __init__(self, sock: socket.socket, block: Block) -> None:
+        sock.settimeout(0)
+        self._sock = sock
+        self._block = block
+        self._waiter = Waiter()
+        self._decoder = Decoder(MAX_MESSAGE, masked=True)
+        self._came: deque[Message | Control] = deque()
+        self._received: Close | None = None
+        self._is_accepted = False  # the opening handshake is done
+        self._is_closing = False  # a close frame was sent
+        self._ended: str | None = None  # how the client's stream has
+        self.number = 0
+        self.path = ""
+        self.headers: Mapping[str, str] = {}
+        self.protocols: Sequence[str] = ()
+        self.protocol: str | None = None
+
+    # --- what a script says
+
+    def send(self, *messages: str | bytes) -> None:
+        """Send messages: a text for a str, a binary one for bytes. What is sent to a client that is gone is let go.
+
+        Raises:
+            AssertionError: The client has read nothing for the server's timeout.
+        """
+        self.send_raw(b"".join(encode_message(message, masked=False) for message in messages))
+
+    def send_raw(self, data: bytes) -> None:
+        """Send bytes as they are: half a frame, say, or a wrong one.
+
+        Raises:
+            AssertionError: As :meth:`send` raises it.
+        """
+        rest = memoryview(data)
+        while rest:
+            try:
+                rest = rest[self._sock.send(rest) :]
+            except BlockingIOError:
+                if not self._wait(self._block.timeout, writing=True):
+                    self._fail(f"the client has read nothing for {self._block.timeout:g} s")
+            except OSError as error:
+                self._ended = self._ended or f"the client is gone: {error}"
+                return
+
+    def ping(self, payload: bytes = b"") -> None:
+        """Send a ping, whose pong is not told of.
+
+        Raises:
+            AssertionError: As :meth:`send` raises it.
+        """
+        self.send_raw(encode_ping(payload, masked=False))
+
+    def close(self, code: int = NORMAL_CLOSURE, reason: str = "") -> None:
+        """Close the connection: send a close frame, wait for the client's, and end. What comes before it is let go.
+
+        Raises:
+            AssertionError: The client does not answer within the server's timeout.
+            CloseException: The code or the reason may not be sent.
+        """
+        self._send_close(Close(code, reason))
+        while self._next(self._block.patience, "a close frame") is not None:
+            pass
+
+    def cut(self) -> None:
+        """Break the connection off, with a RST of TCP and no close frame, as a server does that crashes."""
+        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_TIME)
+        self._sock.close()
+        self._ended = "the script has cut the connection"
+
+    # --- what a script waits for
+
+    def receive(self, timeout: float | None = None) -> Message:
+        """Wait for the client's next message, and return it.
+
+        Args:
+            timeout: Seconds to wait at the most; None for the server's.
+
+        Raises:
+            AssertionError: None came in that time, or the client closed, or is gone.
+        """
+        return self._receive("a message", timeout)
+
+    def expect(self, *messages: str | bytes, timeout: float | None = None) -> None:
+        """Wait for messages of the client, which must be these, in this order.
+
+        Args:
+            *messages: What must come next.
+            timeout: Seconds to wait for each at the most; None for the server's.
+
+        Raises:
+            AssertionError: Something else came; or nothing, as :meth:`receive` raises it.
+        """
+        for message in messages:
+            received = self._receive(repr(message), timeout)
+            if received != message:
+                self._fail(f"expected {message!r}, and the client sent {received!r}")
+
+    def expect_close(self, code: int | None = None, *, timeout: float | None = None) -> Close:
+        """Wait for the client's close frame, answer it, and return it.
+
+        Args:
+            code: The code that it must have; None for any.
+            timeout: Seconds to wait at the most; None for the server's.
+
+        Raises:
+            AssertionError: A message came, or another code; or nothing, as :meth:`receive` raises it.
+        """
+        message = self._next(timeout, "a close frame")
+        if message is not None:
+            self._fail(f"expected a close frame, and the client sent {message!r}")
+        close = self._received
+        if close is None or code not in {None, close.code}:
+            self._fail(f"expected a close frame{'' if code is None else f' with {code}'}, and {self._end()}")
+        return close
+
+    def __iter__(self) -> Iterator[Message]:
+        """Give one message after the other, until the client closes or is gone, or the block is over."""
+        while (message := self._next(None, "a message", forever=True)) is not None:
+            yield message
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the client is there: it has not closed, nor gone, and the block is not over. It does not wait."""
+        while self._ended is None and self._read():
+            pass
+        closed = self._received is not None or any(isinstance(each, Close) for each in self._came)
+        return not closed and self._ended is None and not self._block.stopping.is_set()
+
+    def stall(self, seconds: float | None = None) -> None:
+        """Read nothing and say nothing, as a server does that hangs.
+
+        Args:
+            seconds: For how long; None for all of the block.
+        """
+        self._block.stopping.wait(seconds)
+
+    # --- what is behind that
+
+    def _receive(self, what: str, timeout: float | None) -> Message:
+        message = self._next(timeout, what)
+        if message is None:
+            self._fail(f"expected {what}, and {self._end()}")
+        return message
+
+    def _next(self, timeout: float | None, what: str, *, forever: bool = False) -> Message | None:
+        """Return the next message; None once there will be no more."""
+        seconds = self._block.timeout if timeout is None else timeout
+        deadline = time.monotonic() + seconds
+        while True:
+            while self._came:
+                arrival = self._came.popleft()
+                if isinstance(arrival, str | bytes):
+                    return arrival
+                self._take(arrival)
+            if self._received is not None or self._ended is not None:
+                return None
+            if self._read():
+                continue
+            if forever and self._block.stopping.is_set():
+                return None
+            remaining = None if forever else deadline - time.monotonic()
+            if self._block.is_cut or (remaining is not None and remaining <= 0):
+                self._fail(f"expected {what}, and nothing came for {seconds:g} s")
+            self._wait(remaining)
+
+    def _wait(self, timeout: float | None, *, writing: bool = False) -> bool:
+        """Wait for the client, or for the end of the block, or some seconds; return whether it was not the time."""
+        return self._waiter.wait(self._sock.fileno(), reading=not writing, writing=writing, timeout=timeout)
+
+    def _read(self) -> bool:
+        """Read what is there; return whether something was."""
+        try:
+            data = self._sock.recv(READ_SIZE)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            self._ended = f"the client is gone: {error}"
+            return True
+        if not data:
+            self._ended = "the client ended the connection without a close frame"
+            return True
+        self._feed(data)
+        return True
+
+    def _feed(self, data: bytes) -> None:
+        messages, controls = self._decoder.feed(data)
+        begin = 0
+        for control, position in zip(controls, self._decoder.positions, strict=True):
+            self._came += [*messages[begin:position], control]
+            begin = position
+        self._came += messages[begin:]
+
+    def _take(self, control: Control) -> None:
+        match control:
+            case Ping(payload):
+                self.send_raw(encode_pong(payload, masked=False))
+            case Close():
+                self._received = control
+                self._send_close(control)
+            case ProtocolException():
+                self._ended = f"the client broke the protocol: {control}"
+            case _:
+                pass  # a pong
+
+    def _send_close(self, close: Close) -> None:
+        if not self._is_closing:
+            self._is_closing = True
+            frame = encode_close(None if close.code == NO_STATUS_RECEIVED else close, masked=False)
+            self.send_raw(frame)
+
+    def _end(self) -> str:
+        if self._received is not None:
+            return f"the client closed with {self._received.code} {self._received.reason}".rstrip()
+        return self._ended or "the client is there"
+
+    def _fail(self, problem: str) -> NoReturn:
+        raise AssertionError(f"connection {self.number}: {problem}")
+
+    # --- for the server
+
+    def wake(self) -> None:
+        """End what it waits in, to look whether the block is over. From any thread."""
+        self._waiter.wake()
+
+    def abort(self) -> None:
+        """Cut the connection. From any thread."""
+        shut_down(self._sock)
+
+    def upgrade(self, protocols: Sequence[str]) -> str | None:
+        """Read the opening handshake's request; return the key to answer, or None where the client has hung up.
+
+        Raises:
+            AssertionError: It is none.
+        """
+        data = b""
+        deadline = time.monotonic() + self._block.timeout
+        while (end := HEAD_END.search(data)) is None:
+            try:
+                piece = self._sock.recv(READ_SIZE)
+            except BlockingIOError:
+                remaining = deadline - time.monotonic()
+                if remaining <= 0 or self._block.stopping.is_set():
+                    return None
+                self._wait(remaining)
+                continue
+            except OSError:
+                return None
+            if not piece:
+                return None
+            data += piece
+        self._feed(data[end.end() :])
+        lines = data[: end.start()].decode("latin-1").splitlines()
+        _, self.path, _ = lines[0].split(" ", 2)
+        pairs = [line.partition(":") for line in lines[1:]]
+        self.headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
+        offered = self.headers.get("sec-websocket-protocol", "")
+        self.protocols = [name.strip() for name in offered.split(",") if name.strip()]
+        self.protocol = next((name for name in protocols if name in self.protocols), None)
+        key = self.headers.get("sec-websocket-key")
+        if key is None:
+            self._respond(HTTPStatus.UPGRADE_REQUIRED, {"Upgrade": "websocket"}, b"")
+            self._fail(f"{lines[0]!r} is no opening handshake")
+        return key
+
+    def accept(self, key: str, headers: Mapping[str, str]) -> None:
+        """Answer the opening handshake (RFC 6455, section 4.2.2)."""
+        digest = hashlib.sha1(key.encode() + GUID, usedforsecurity=False).digest()
+        fields = {
+            "Upgrade": "websocket",
+            "Connection": "Upgrade",
+            "Sec-WebSocket-Accept": base64.b64encode(digest).decode(),
+            **({} if self.protocol is None else {"Sec-WebSocket-Protocol": self.protocol}),
+            **headers,
+        }
+        self._respond(HTTPStatus.SWITCHING_PROTOCOLS, fields, b"")
+        self._is_accepted = True
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Answer the opening handshake with another status."""
+        fields = {**refusal.headers, "Content-Length": str(len(refusal.body)), "Connection": "close"}
+        self._respond(refusal.status, fields, refusal.body)
+
+    def _respond(self, status: int, fields: Mapping[str, str], body: bytes) -> None:
+        try:
+            phrase = HTTPStatus(status).phrase
+        except ValueError:
+            phrase = "Refused"
+        lines = [f"HTTP/1.1 {int(status)} {phrase}", *(f"{name}: {value}" for name, value in fields.items())]
+        self.send_raw("\r\n".join((*lines, "", "")).encode("latin-1") + body)
+
+    def finish(self, close: Close) -> None:
+        """Close, if the script has not, and give the descriptors back."""
+        with contextlib.closing(self._waiter):
+            if self._sock.fileno() >= 0:
+                with contextlib.suppress(AssertionError):  # what the script says of the client counts, not how it goes
+                    if self._is_accepted:
+                        self.close(close.code, close.reason)
+                self.hang_up()
+
+    def hang_up(self) -> None:
+        """End this side's stream, and wait for the client to end its own: unread bytes would make it a reset."""
+        with contextlib.suppress(OSError), self._sock:
+            self._sock.shutdown(socket.SHUT_WR)
+            deadline = time.monotonic() + self._block.patience
+            while (remaining := min(deadline - time.monotonic(), self._block.patience)) > 0:
+                try:
+                    if not self._sock.recv(READ_SIZE):
+                        break
+                except BlockingIOError:
+                    self._wait(remaining)

@@ -1,0 +1,194 @@
+"""A WebSocket server on loopback that plays scripts, for tests of what connects to it."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Final, TypeAlias
+
+from .checks import MAX_SECONDS, check_number
+from .frames import GOING_AWAY, NORMAL_CLOSURE, Close
+from .served import Block, Client, Refusal
+from .waiting import Waiter
+
+__all__ = ["Script", "ScriptedServer", "serve"]
+
+INTERNAL_ERROR: Final = 1011  # RFC 6455, section 7.4.1, by IANA's registry
+
+
+Script: TypeAlias = Callable[[Client], object] | Refusal
+"""What a server does on one connection: a function of the client, or a refusal of its opening handshake."""
+
+
+class ScriptedServer:
+    """A WebSocket server that plays scripts, as :func:`serve` makes it: within a ``with`` block, once.
+
+    Attributes:
+        clients: Who has connected, in order, those that were refused as well; complete after the block.
+    """
+
+    def __init__(
+        self,
+        scripts: Sequence[Script],
+        *,
+        protocols: Sequence[str],
+        headers: Mapping[str, str],
+        clients: int | None,
+        timeout: float,
+    ) -> None:
+        self._scripts = scripts
+        self._protocols = protocols
+        self._headers = headers
+        self._expected = len(scripts) if clients is None else clients
+        self._lock = threading.Lock()
+        self._waiter: Waiter | None = None
+        self._threads: list[threading.Thread] = []  # under _lock
+        self._connected: list[Client] = []  # under _lock: whose threads are at work
+        self._failures: list[BaseException] = []  # under _lock
+        self._block = Block(timeout)
+        self.clients: list[Client] = []  # under _lock
+
+    @property
+    def url(self) -> str:
+        """Where it listens, within the block."""
+        return f"ws://127.0.0.1:{self._port}"
+
+    def __enter__(self) -> str:
+        """Begin to listen; return the URL."""
+        if self._waiter is not None:
+            raise RuntimeError("a scripted server serves one block; make another with serve(...)")
+        self._waiter = waiter = Waiter()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener.settimeout(0)
+        self._port: int = self._listener.getsockname()[1]
+        self._start(self._listen, waiter)
+        return self.url
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Let the scripts come to their ends, and end all connections.
+
+        Raises:
+            BaseException: What a script raised first. If the block raised itself, that goes on, with a note of it.
+            AssertionError: Fewer clients came than were expected, or a script goes on for longer than the timeout.
+        """
+        self._end(at_once=error is not None)
+        if error is not None:
+            for failure in self._failures:
+                error.add_note(f"A script of the server raised {failure!r}")
+            return
+        if self._failures:
+            raise self._failures[0]
+        if len(self.clients) < self._expected:
+            came = f"{len(self.clients)} of {self._expected} clients came"
+            raise AssertionError(f"{came}. Let the block wait for them, or tell serve(..., clients=...) how many come")
+
+    def _end(self, *, at_once: bool) -> None:
+        self._block.is_cut = at_once
+        self._block.stopping.set()
+        if self._waiter is not None:
+            self._waiter.wake()
+        with self._lock:
+            clients = list(self._connected)
+        for client in clients:
+            client.wake()
+            if at_once:
+                client.abort()
+        deadline = time.monotonic() + 2 * self._block.timeout
+        while self._threads:
+            thread = self._threads.pop(0)  # first the one that starts the others
+            thread.join(max(0.0, deadline - time.monotonic()))
+            if thread.is_alive():
+                self._failures.append(AssertionError(f"{thread.name} goes on after the block: let its script end"))
+
+    def _start(self, target: Callable[..., None], argument: object) -> None:
+        name = f"the script of connection {len(self._connected)}" if self._connected else "scripted server"
+        # A daemon: a script that never ends fails its test, and does not keep the interpreter from its exit.
+        thread = threading.Thread(target=target, args=(argument,), name=f"rxsocket: {name}", daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _listen(self, waiter: Waiter) -> None:
+        with contextlib.closing(waiter), self._listener:
+            while not self._block.stopping.is_set():
+                try:
+                    sock, _ = self._listener.accept()
+                except BlockingIOError:
+                    waiter.wait(self._listener.fileno(), reading=True, writing=False, timeout=None)
+                    continue
+                client = Client(sock, self._block)
+                with self._lock:
+                    self._connected.append(client)
+                self._start(self._serve, client)
+            waiter.forget()
+
+    def _serve(self, client: Client) -> None:
+        close = Close(NORMAL_CLOSURE)
+        try:
+            key = client.upgrade(self._protocols)
+            if key is not None:
+                self._play(client, key)
+        except BaseException as error:  # noqa: BLE001 raised again on the thread of the block
+            close = Close(INTERNAL_ERROR, "the script failed")
+            with self._lock:
+                if not self._block.is_cut:
+                    self._failures.append(error)
+        finally:
+            client.finish(Close(GOING_AWAY) if self._block.stopping.is_set() else close)
+
+    def _play(self, client: Client, key: str) -> None:
+        with self._lock:
+            self.clients.append(client)
+            client.number = len(self.clients)
+            script = self._scripts[min(client.number, len(self._scripts)) - 1]
+        if isinstance(script, Refusal):
+            client.refuse(script)
+            client.hang_up()
+        else:
+            client.accept(key, self._headers)
+            script(client)
+
+
+def serve(
+    *scripts: Script,
+    protocols: Sequence[str] = (),
+    headers: Mapping[str, str] | None = None,
+    clients: int | None = None,
+    timeout: float = 5.0,
+) -> ScriptedServer:
+    """Make a WebSocket server on loopback that plays scripts: a context manager, which gives its URL.
+
+    Each connection has a thread of its own, which does the opening handshake and calls the script; when that returns,
+    the connection is closed with 1000. The first script is for the first connection, the second for the second, and so
+    on; the last for all that follow, too. At the end of the block the scripts have to come to theirs. What one raised
+    (an ``AssertionError``, if the client did something else than was expected) is raised there.
+
+    Args:
+        *scripts: Each a function of a :class:`Client`, or a :class:`Refusal`.
+        protocols: The sub-protocols that it speaks, of which it picks the first that a client offers.
+        headers: Further headers of its answers to the opening handshake.
+        clients: How many connections have to come at least; None for one for each script.
+        timeout: For how many seconds a script waits for something at the most.
+
+    Raises:
+        TypeError: A script is neither a function nor a Refusal, or an option has a wrong type.
+        ValueError: There is no script, or an option is out of its range.
+
+    Example:
+        >>> def greeter(client: Client) -> None:
+        ...     client.expect("hello")
+        ...     client.send("welcome")
+    """
+    if not scripts:
+        raise ValueError("a server needs a script: serve(lambda client: client.send('welcome'))")
+    for script in scripts:
+        if not callable(script) and not isinstance(script, Refusal):
+            raise TypeError(f"a script is a function of a Client, or a Refusal, not {type(script).__name__}")
+    check_number("clients", clients, int, 0, optional=True)
+    check_number("timeout, in seconds,", timeout, float, 0, MAX_SECONDS, above=True)
+    return ScriptedServer(scripts, protocols=protocols, headers=headers or {}, clients=clients, timeout=timeout)

@@ -1,0 +1,225 @@
+"""The proxy of faults: what each does to a session that goes through it, and that nothing of it is left."""
+
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from servers import Seen, within
+
+from rxsocket import Backoff, Session, websocket
+from rxsocket.proxy import Faults, proxy
+
+
+def echoed(session: Session, *messages: str) -> None:
+    """Send messages, and wait until they are back."""
+    seen = Seen(session.messages.body)
+    for message in messages:
+        session.send(message)
+    assert seen.wait(len(messages)) == list(messages)
+    seen.subscription.dispose()
+
+
+@pytest.fixture
+def faults(server):
+    with proxy(server.url) as faults:
+        yield faults
+
+
+def test_all_passes_and_is_counted(faults: Faults):
+    with websocket(faults.url).connect() as session:
+        echoed(session, "one", "two")
+        assert (faults.connections, faults.open_connections) == (1, 1)
+        before = faults.bytes_upstream, faults.bytes_downstream
+        echoed(session, "x" * 1000)
+        assert (faults.bytes_upstream - before[0], faults.bytes_downstream - before[1]) == (1008, 1004)
+        session.close()
+        assert session.closes.run().was_clean
+
+
+def test_large_messages_pass_whole_both_ways_at_once(faults: Faults):
+    with websocket(faults.url).connect() as session:
+        echoed(session, *("x" * (1 << 21) for _ in range(3)))
+
+
+def test_the_path_and_the_query_of_the_url_stay():
+    with proxy("ws://127.0.0.1:1/feed?token=t") as faults:
+        assert faults.url.endswith("/feed?token=t")
+        assert faults.url.startswith("ws://127.0.0.1:")
+        assert ":1/" not in faults.url
+
+
+def test_a_delay_takes_its_time_in_the_direction_it_is_for(faults: Faults):
+    with websocket(faults.url).connect() as session:
+        echoed(session, "soon")
+        assert Seen(session.ping()).one() < 0.15
+        faults.delay(0.15, downstream=False)
+        assert 0.15 <= Seen(session.ping()).one() < 0.29
+        faults.delay(0.15)
+        assert Seen(session.ping()).one() >= 0.3
+        faults.delay(0)
+        assert Seen(session.ping()).one() < 0.15
+
+
+def test_a_stall_holds_all_back_until_it_goes_on(faults: Faults):
+    with websocket(faults.url).connect() as session:
+        seen = Seen(session.messages.body)
+        Seen(session.opens).wait()
+        faults.stall()
+        session.send("later")
+        sent = faults.bytes_upstream
+        faults.delay(0)  # when it is done, the proxy has come around once more
+        assert (faults.bytes_upstream, seen.items) == (sent, [])
+        faults.go_on()
+        assert seen.wait() == ["later"]
+
+
+def test_a_stall_of_one_direction_lets_the_other_pass(faults: Faults):
+    with websocket(faults.url, close_timeout=0.2).connect() as session:
+        Seen(session.opens).wait()
+        faults.stall(upstream=False)
+        before = faults.bytes_upstream
+        session.send("there")
+        with within(5):
+            while faults.bytes_upstream == before:
+                time.sleep(0)
+        downstream = faults.bytes_downstream
+        faults.delay(0)
+        assert faults.bytes_downstream == downstream
+        faults.go_on()
+
+
+def test_who_sends_into_a_stall_has_to_wait(faults: Faults):
+    with websocket(faults.url, close_timeout=0.5).connect() as session, ThreadPoolExecutor(1) as threads:
+        seen = Seen(session.messages.blob)
+        Seen(session.opens).wait()
+        faults.stall()
+        sends = threads.submit(lambda: [session.send(bytes(1 << 20)) for _ in range(32)])
+        assert not seen.items
+        assert not sends.done()
+        faults.go_on()
+        sends.result(20)
+        assert len(seen.wait(32)) == 32
+
+
+def test_a_cut_ends_all_connections_with_a_fin(faults: Faults):
+    with websocket(faults.url).connect() as session:
+        echoed(session, "here")
+        faults.cut()
+        event = session.closes.run()
+    assert (event.code, event.initiator) == (1006, "network")
+    assert "ended the connection without a close frame" in event.reason
+
+
+def test_a_reset_breaks_all_connections_off(faults: Faults):
+    with websocket(faults.url).connect() as session:
+        echoed(session, "here")
+        faults.reset()
+        event = session.closes.run()
+        assert faults.open_connections == 0
+    assert event.code == 1006
+    assert "reset" in event.reason
+
+
+def test_a_half_open_connection_is_found_by_pings_and_another_one_passes_when_it_goes_on(faults: Faults):
+    socket = websocket(
+        faults.url,
+        ping_interval=0.1,
+        ping_timeout=0.1,
+        connect_timeout=0.2,
+        reconnect=Backoff(initial=0.01, maximum=0.01),
+    )
+    with socket.connect() as session:
+        echoed(session, "here")
+        retries = Seen(session.retries)
+        faults.half_open()
+        causes = [str(each.cause) for each in retries.wait(2)]
+        assert "ping_timeout" in causes[0]
+        assert "0.2 s" in causes[1]
+        faults.go_on()
+        Seen(session.opens).wait()
+        echoed(session, "again")
+
+
+def test_the_end_of_one_side_is_swallowed_when_half_open(server, faults: Faults):
+    with websocket(faults.url).connect("json") as session:
+        Seen(session.opens).wait()
+        faults.half_open()
+        session._cut()
+        session.closes.run()
+    assert faults.open_connections == 1
+    assert server.ends.empty()
+
+
+def test_new_connections_are_refused_and_those_that_are_there_stay(faults: Faults):
+    with websocket(faults.url).connect() as session:
+        echoed(session, "here")
+        faults.refuse()
+        faults.refuse()
+        with websocket(faults.url).connect() as refused:
+            assert "refused" in refused.closes.run().reason
+        echoed(session, "still here")
+        faults.go_on()
+        with websocket(faults.url).connect() as other:
+            echoed(other, "here, too")
+
+
+def test_a_server_that_is_not_there_breaks_the_connection_off():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with proxy(f"ws://127.0.0.1:{port}") as faults, websocket(faults.url).connect() as session:
+        assert session.closes.run().code == 1006
+
+
+def test_a_connection_that_the_server_resets_is_reset_for_the_client(server):
+    with proxy(server.url) as faults, websocket(faults.url).connect("terminate") as session:
+        session.send("now")
+        assert session.closes.run().code == 1006
+
+
+def test_a_block_that_ends_takes_what_waits_with_it(server):
+    with proxy(server.url) as faults:
+        session = websocket(faults.url).connect()
+        Seen(session.opens).wait()
+        faults.stall()
+        session.send("lost")
+    assert session.closes.run().code == 1006
+
+
+def test_the_proxy_is_idle_while_nothing_goes_on(faults: Faults, monkeypatch):
+    turns = []
+    turn = faults._turn
+    monkeypatch.setattr(faults, "_turn", lambda: [turns.append(1), turn()])
+    with websocket(faults.url, close_timeout=0.1).connect() as session:
+        echoed(session, "here")
+        for fault in (faults.stall, faults.half_open):
+            fault()
+            session.send("into the void")
+            faults.delay(0)
+            before = len(turns)
+            threading.Event().wait(0.2)
+            assert len(turns) - before <= 3
+
+
+def test_outside_of_its_block_it_can_be_told_nothing(server):
+    faults = proxy(server.url)
+    with pytest.raises(RuntimeError, match="within its block"):
+        faults.stall()
+    with faults:
+        pass
+    with pytest.raises(RuntimeError, match="within its block"):
+        faults.stall()
+    with pytest.raises(RuntimeError, match="serves one block"):
+        faults.__enter__()
+
+
+@pytest.mark.parametrize("url", ["http://host", "ws://", "feed"])
+def test_what_is_no_url_is_refused(url: str):
+    with pytest.raises(ValueError, match="leads to a URL of ws:// or wss://"):
+        proxy(url)
+
+
+def test_a_delay_is_no_less_than_nothing(faults: Faults):
+    with pytest.raises(ValueError, match="the delay, in seconds"):
+        faults.delay(-1)

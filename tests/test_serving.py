@@ -1,0 +1,205 @@
+"""Scripted servers: what a test of a user's own does with one, and what it is told when things go wrong."""
+
+import http.client
+import socket
+import threading
+from collections.abc import Callable
+
+import pytest
+from servers import Seen, within
+
+from rxsocket import Backoff, HandshakeException, Session, websocket
+from rxsocket.served import Client, Refusal
+from rxsocket.serving import Script, serve
+
+
+def greeter(client: Client) -> None:
+    client.expect("hello")
+    client.send("welcome", b"\1\2")
+
+
+def test_a_script_talks_with_a_session_and_closes_with_1000_when_it_returns():
+    with serve(greeter) as url, websocket(url).connect() as session:
+        seen = Seen(session.messages.data)
+        session.send("hello")
+        assert seen.all() == ["welcome", b"\1\2"]
+        assert session.closes.run().code == 1000
+
+
+def test_each_connection_has_a_call_of_the_script_and_a_number():
+    server = serve(lambda client: client.send(f"{client.number} {client.path}"))
+    with server as url:
+        for number in (1, 2, 3):
+            session = websocket(url).connect(f"path?n={number}")
+            assert Seen(session.messages.body).all() == [f"{number} /path?n={number}"]
+            session.close()
+    assert [client.number for client in server.clients] == [1, 2, 3]
+
+
+def test_the_second_script_is_for_the_second_connection_and_the_last_for_all_others():
+    def first(client: Client) -> None:
+        client.send("one")
+        client.cut()
+
+    def then(client: Client) -> None:
+        client.send("more")
+        client.close(1000 if client.number == 3 else 1001)
+
+    with serve(first, then) as url:
+        session = websocket(url, reconnect=Backoff(initial=0.01)).connect(paused=True)
+        bodies, closes = Seen(session.messages.body), Seen(session.closes)
+        session.resume()
+        assert bodies.all() == ["one", "more", "more"]
+        assert [(event.code, event.was_clean) for event in closes.all()] == [(1006, False), (1001, True), (1000, True)]
+
+
+def until_closed(session: Session) -> None:
+    session.closes.run()
+
+
+def played(script: Script, talk: Callable[[Session], object], **options) -> None:
+    with serve(script, **options) as url, websocket(url, close_timeout=0.2).connect() as session:
+        Seen(session.opens).wait()
+        talk(session)
+
+
+def test_an_unexpected_message_is_raised_at_the_blocks_end():
+    def talk(session: Session) -> None:
+        session.send("bye")
+        assert session.closes.run().code == 1011
+
+    with pytest.raises(AssertionError, match="connection 1: expected 'hello', and the client sent 'bye'"):
+        played(greeter, talk)
+
+
+def test_what_never_came_is_raised_after_the_timeout():
+    with pytest.raises(AssertionError, match=r"expected 'hello', and nothing came for 0\.05 s"):
+        played(greeter, until_closed, timeout=0.05)
+
+
+def test_what_a_client_that_closed_did_not_say_is_raised_at_once():
+    with pytest.raises(AssertionError, match="expected 'hello', and the client closed with 4001 tired"), within(2):
+        played(greeter, lambda session: session.close(4001, "tired"), timeout=5)
+
+
+def test_a_message_that_was_sent_just_before_the_blocks_end_still_counts():
+    server = serve(lambda client: client.expect("hello"))
+    with server as url:
+        session = websocket(url).connect()
+        session.send("hello")
+    session.close()
+    assert server.clients[0].number == 1
+
+
+def broken(client: Client) -> None:
+    raise LookupError("mine")
+
+
+def test_what_a_script_raises_is_raised_itself():
+    with pytest.raises(LookupError, match="mine"):
+        played(broken, until_closed)
+
+
+def test_what_the_block_raises_goes_on_with_a_note_of_what_the_script_raised():
+    def talk(session: Session) -> None:
+        session.closes.run()
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError) as raised:
+        played(broken, talk)
+    assert raised.value.__notes__ == ["A script of the server raised LookupError('mine')"]
+
+
+def test_when_the_block_raises_the_connections_end_and_nothing_is_waited_for():
+    sessions = []
+
+    def block() -> None:
+        with serve(Client.receive, timeout=20) as url:
+            sessions.append(websocket(url).connect())
+            Seen(sessions[0].opens).wait()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError) as raised, within(2):
+        block()
+    assert not hasattr(raised.value, "__notes__")
+    assert sessions[0].closes.run().code in {1001, 1006}
+
+
+def test_a_client_that_never_came_is_missed_unless_told():
+    with pytest.raises(AssertionError, match="0 of 1 clients came"), serve(greeter):
+        pass
+    with serve(greeter, clients=0):
+        pass
+
+
+def test_a_script_that_goes_on_is_told_of():
+    go_on = threading.Event()
+    with pytest.raises(AssertionError, match="the script of connection 1 goes on after the block"):
+        played(lambda client: go_on.wait(), lambda session: session.close(), timeout=0.05)
+    go_on.set()
+
+
+def test_a_refusal_is_told_with_its_status_and_what_it_says_and_the_next_is_accepted():
+    refusal = Refusal(503, {"Retry-After": "1"}, b"later")
+    with serve(refusal, lambda client: client.send("here")) as url:
+        session = websocket(url, reconnect=Backoff(initial=0.01)).prepare()
+        retries = Seen(session.retries)
+        bodies = Seen(session.messages.body)
+        session.start()
+        assert bodies.all() == ["here"]
+        cause = retries.items[0].cause
+    assert isinstance(cause, HandshakeException)
+    assert (cause.status, cause.headers["retry-after"], cause.body) == (503, "1", b"later")
+
+
+def test_the_sub_protocol_and_the_headers_of_both_sides_are_told():
+    server = serve(lambda client: client.close(), protocols=["b", "a"], headers={"X-Server": "yes"})
+    with server as url, websocket(url, "a", "b", headers={"X-Token": "t"}).connect() as session:
+        opened = Seen(session.opens).wait()[0]
+        session.closes.run()
+    client = server.clients[0]
+    assert (client.protocols, client.protocol, client.headers["x-token"]) == (["a", "b"], "b", "t")
+    assert (opened.protocol, opened.headers["x-server"]) == ("b", "yes")
+
+
+def test_what_is_no_opening_handshake_is_answered_with_426():
+    def get(url: str) -> None:
+        connection = http.client.HTTPConnection(url.removeprefix("ws://"))
+        connection.request("GET", "/")
+        statuses.append(connection.getresponse().status)
+        connection.close()
+
+    statuses = []
+    with pytest.raises(AssertionError, match=r"'GET / HTTP/1\.1' is no opening handshake"), serve(greeter) as url:
+        get(url)
+    assert statuses == [426]
+
+
+def test_who_hangs_up_before_the_handshake_counts_as_nobody():
+    server = serve(greeter, clients=0)
+    with server as url:
+        host, port = url.removeprefix("ws://").split(":")
+        socket.create_connection((host, int(port))).close()
+    assert server.clients == []
+
+
+def test_a_server_serves_one_block():
+    server = serve(greeter, clients=0)
+    with server:
+        pass
+    with pytest.raises(RuntimeError, match="serves one block"):
+        server.__enter__()
+
+
+@pytest.mark.parametrize(
+    ("scripts", "options", "error"),
+    [
+        ((), {}, ValueError),
+        (("hello",), {}, TypeError),
+        ((greeter,), {"timeout": 0}, ValueError),
+        ((greeter,), {"clients": "one"}, TypeError),
+    ],
+)
+def test_what_can_not_work_is_refused(scripts, options, error):
+    with pytest.raises(error):
+        serve(*scripts, **options)
