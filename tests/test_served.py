@@ -1,4 +1,4 @@
-"""A client as its script has it. tests/test_serving.py has the scripts' server."""
+"""A client as its script has it. tests/test_scripted.py has the scripts' server."""
 
 import socket
 import threading
@@ -9,7 +9,7 @@ from servers import Seen, within
 
 from rxsocket import websocket
 from rxsocket.served import Client
-from rxsocket.serving import serve
+from rxsocket.scripted import serve
 
 
 def test_a_loop_over_its_messages_ends_with_it_and_pings_are_answered_meanwhile():

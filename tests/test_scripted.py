@@ -10,7 +10,7 @@ from servers import Seen, within
 
 from rxsocket import Backoff, HandshakeException, Session, websocket
 from rxsocket.served import Client, Refusal
-from rxsocket.serving import Script, serve
+from rxsocket.scripted import Script, serve
 
 
 def greeter(client: Client) -> None:
