@@ -121,6 +121,7 @@ TESTS_OF_THE_WHOLE = {
     "test_autobahn",
     "test_benchmarks",
     "test_faults",
+    "test_feeds",
     "test_fuzz",
     "test_half_open",
     "test_interop",
