@@ -13,7 +13,14 @@ from reactivex import Observable
 
 from .channel import Answer, Channel
 from .encoding import encode_close, encode_pong
-from .errors import ConnectionException, ProtocolException, RxSocketException, SendException, SubscriberException
+from .errors import (
+    ConnectionException,
+    FunctionException,
+    ProtocolException,
+    RxSocketException,
+    SendException,
+    SubscriberException,
+)
 from .frames import CONTROL, MAX_REASON, NO_STATUS_RECEIVED, PING, Close, Payload, Ping
 from .keeper import Kept
 from .lifecycle import Lifecycle
@@ -53,7 +60,7 @@ class Conversation(Lifecycle):
     """
 
     def __init__(self, url: str, options: Options, *, paused: bool) -> None:
-        super().__init__(self._report_subscriber)
+        super().__init__(self.report_subscriber)
         self._options = options
         self._url = url  # written by the session's thread
         self._ident: int | None = None  # of the session's thread, written by it
@@ -76,10 +83,10 @@ class Conversation(Lifecycle):
             raise ConnectionException(problem) from error
         self._errors: Subject[RxSocketException] = Subject("errors", _log_subscriber)
         self.errors: Observable[RxSocketException] = self._errors
-        self._round_trips: Subject[float] = Subject("round_trips", self._report_subscriber)
+        self._round_trips: Subject[float] = Subject("round_trips", self.report_subscriber)
         self.round_trips: Observable[float] = self._round_trips
         self.messages = Messages(
-            self._report_subscriber,
+            self.report_subscriber,
             self._waiter.wake,
             self.report,
             max_held=options.max_held,
@@ -101,7 +108,7 @@ class Conversation(Lifecycle):
 
     def report(self, error: RxSocketException) -> None:
         """Log an error, and deliver it to the subscribers of :attr:`errors`. From any thread."""
-        raised = error.__cause__ if isinstance(error, SubscriberException) else None
+        raised = error.__cause__ if isinstance(error, SubscriberException | FunctionException) else None
         if isinstance(raised, SendException):  # of a subscriber that answers, after a close: it needs no traceback
             self._log(logging.WARNING, f"{error} ({raised})")
         else:
@@ -271,7 +278,8 @@ class Conversation(Lifecycle):
             channel.ask(now)
             self._write(channel.outgoing)
 
-    def _report_subscriber(self, stream: str, error: BaseException) -> None:
+    def report_subscriber(self, stream: str, error: BaseException) -> None:
+        """Report what a subscriber of a stream raised. From any thread."""
         failure = SubscriberException(stream)
         failure.__cause__ = error
         self.report(failure)
