@@ -5,9 +5,10 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import NamedTuple
 
-__all__ = ["OURS", "PEERS", "Peer", "with_subjects"]
+__all__ = ["BY_HAND", "OURS", "PEERS", "Peer", "with_subjects"]
 
 OURS = "rxsocket"
+BY_HAND = "by-hand"  # over a session of rxsocket, what its operators do
 
 
 class Peer(NamedTuple):
@@ -41,8 +42,9 @@ _BARE = (
     Peer("websocket-client", "websocket-client, recv()", "websocket_client", "websocket-client", "websocket"),
     Peer("websocketapp", "websocket-client, WebSocketApp", "websocket_app", "websocket-client", "websocket"),
     Peer("raw", "a plain socket: the limit", "raw", "rxsocket", "rxsocket"),
+    Peer(BY_HAND, "by RxPY and msgspec alone", "by_hand", "rxsocket", "rxsocket"),
 )
-_HAS_RX = {OURS, "rxjs"}
+_HAS_RX = {OURS, BY_HAND, "rxjs"}
 _FEEDING = tuple(
     peer._replace(name=f"{peer.name}+subject", label=f"{peer.label} → Subject", subject=True)
     for peer in _BARE

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 from urllib.parse import urlencode
 
-from .peers import OURS, with_subjects
+from .peers import BY_HAND, OURS, with_subjects
 
 __all__ = ["CPU", "P50", "ROWS", "Bar", "Metric", "Row"]
 
@@ -107,6 +107,7 @@ PRIVATE = Metric("private", "private, kB each", lower=True)
 SECONDS = Metric("seconds", "all served, s", lower=True)
 FAILURES = Metric("failures", "failures", lower=True)
 UPDATES = Metric("rate", "updates/s")
+GROWTH = Metric("growth", "each, to at a 10th", lower=True)
 IMPORT = Metric("milliseconds", "ms", lower=True)
 
 
@@ -285,6 +286,33 @@ _TABLE = (
         (OURS,),
         (UPDATES, CPU),
         options={"burst": 100},
+    ),
+    Row(
+        "compose-buffered",
+        "deliver 100,000 items that wait in a queue: buffered, and observe_on",
+        "drain",
+        (OURS, BY_HAND),
+        (RATE, GROWTH),
+        _against(RATE, {BY_HAND: 5}),
+        {"items": 100_000},
+    ),
+    Row(
+        "compose-buffered-1m",
+        "deliver 1,000,000 items that wait in a queue: buffered",
+        "drain",
+        (OURS,),
+        (RATE, GROWTH),
+        (Bar(1.5, None, GROWTH),),
+        {"items": 1_000_000},
+    ),
+    Row(
+        "compose-first",
+        "resume a coroutine that awaits a stream's first item",
+        "resume",
+        (OURS, BY_HAND),
+        (P99, P50),
+        (Bar(2000, None, P99),),
+        {"items": 2000},
     ),
     Row(
         "import",

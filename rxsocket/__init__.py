@@ -14,28 +14,32 @@ floor modules
       in plain lines
 8     ``session``: a connection to a server, as its user has it
 7     ``runner``: a session's thread, through all its connections
-6     ``conversation``: what a session says and hears on one of them, from any thread; ``topics``: that a server is told
-      of; ``replies``: to what was asked
-5     ``channel``: an open connection in messages; ``messages``: what a session receives, as streams; ``link``: what
-      topics and replies need of a session
+6     ``conversation``: what a session says and hears on one of them, from any thread; ``simulated``: a session
+      without a network
+5     ``channel``: an open connection in messages; ``streams``: what there is to hear of a session
 4     ``opening``: makes a connection, by websocket-client; ``lifecycle``: where a session stands, as streams;
-      ``outgoing``: what is on its way out; ``gaps``: where messages may be missing
-3     ``handshake``: RFC 6455's opening one, as text; ``states``: the table of a session's life; ``encoding``: RFC 6455
-      from messages to bytes; ``decoding``: from bytes to messages
-2     ``store``: values that change by handlers; ``options``: of an endpoint; ``connection``: an open socket
-1     ``updates``: of a store, one at a time; ``history``: of its values; ``resource``: the codec of entities; ``urls``:
-      which can work; ``frames``: RFC 6455's; ``deflate``: RFC 7692, without I/O; ``backoff``: when to try again;
-      ``delivery``: of a stream to a subscriber, by a queue or in batches
-0     ``errors``; ``lenses``; ``subjects``; ``handlers``: of a store; ``checks``: of numbers that are chosen;
-      ``masking``: of frames; ``waiting``: for a socket; ``keepalive``: of a connection; ``keeper``: of sessions that
-      are held up; ``deadlines``: many, on one thread; ``chat``: the hub's rooms; ``entity``: what clients of a hub's
-      path share
+      ``outgoing``: what is on its way out; ``messages``: what a session receives, as streams; ``topics``: that a server
+      is told of; ``replies``: to what was asked
+3     ``handshake``: RFC 6455's opening one, as text; ``encoding``: RFC 6455 from messages to bytes; ``decoding``: from
+      bytes to messages; ``gaps``: where messages may be missing; ``link``: what topics and replies need of a session;
+      ``store``: values that change by handlers; ``delivery``: of a stream to a subscriber, by a queue or in batches;
+      ``asynchronous``: to a coroutine
+2     ``states``: the table of a session's life; ``updates``: of a store, one at a time; ``history``: of its values;
+      ``options``: of an endpoint; ``connection``: an open socket
+1     ``subjects``; ``resource``: the codec of entities; ``urls``: which can work; ``frames``: RFC 6455's; ``deflate``:
+      RFC 7692, without I/O; ``backoff``: when to try again; ``backlog``: what waits for a subscriber
+0     ``errors``; ``lenses``; ``loops``: of asyncio, told by threads; ``handlers``: of a store; ``checks``: of numbers
+      that are chosen; ``masking``: of frames; ``waiting``: for a socket; ``keepalive``: of a connection; ``keeper``: of
+      sessions that are held up; ``deadlines``: many, on one thread; ``chat``: the hub's rooms; ``entity``: what clients
+      of a hub's path share
 ===== =================================================================================================================
 """
 
+from .asynchronous import AsyncItems, first, iterate
+from .backlog import Overflow
 from .backoff import Backoff
 from .deflate import Deflate
-from .delivery import Overflow, batched, buffered
+from .delivery import batched, buffered
 from .errors import (
     CertificateException,
     CloseException,
@@ -70,6 +74,7 @@ from .sync import Sync, SyncStatus, sync_with
 from .updates import Change
 
 __all__ = [
+    "AsyncItems",
     "Backoff",
     "CertificateException",
     "Change",
@@ -121,9 +126,11 @@ __all__ = [
     "buffered",
     "element",
     "field",
+    "first",
     "handled_by",
     "handler",
     "index",
+    "iterate",
     "key",
     "next_id",
     "or_default",

@@ -9,31 +9,18 @@ from contextlib import AbstractContextManager
 from functools import partial
 from typing import NoReturn
 
-from reactivex import Observable
-
 from .channel import Answer, Channel
 from .encoding import encode_close, encode_pong
-from .errors import (
-    ConnectionException,
-    FunctionException,
-    ProtocolException,
-    RxSocketException,
-    SendException,
-    SubscriberException,
-)
+from .errors import ConnectionException, ProtocolException, SendException
 from .frames import CONTROL, MAX_REASON, NO_STATUS_RECEIVED, PING, Close, Payload, Ping
 from .keeper import Kept
-from .lifecycle import Lifecycle
-from .messages import Messages
 from .options import Options
 from .outgoing import Outgoing
 from .states import Closed, Closing, Connecting, Initiator, Open, State
-from .subjects import SerialQueue, Subject
+from .streams import Streams
 from .waiting import Waiter
 
 __all__ = ["Conversation", "session_threads"]
-
-logger = logging.getLogger("rxsocket")
 
 LINGER_SECONDS = 1.0  # for the peer to end the TCP connection after the closing handshake (section 7.1.1)
 
@@ -42,27 +29,29 @@ LINGER_SECONDS = 1.0  # for the peer to end the TCP connection after the closing
 session_threads: set[int] = set()
 
 
-class Conversation(Lifecycle):
-    """The part of a session that sends, answers control frames, and reports; it neither connects nor waits.
+class Conversation(Streams):
+    """The part of a session that sends, and answers control frames; it neither connects nor waits.
 
     Args:
         url: Where it is to lead, as it is shown.
         options: The endpoint's options.
         paused: Whether to begin paused.
-
-    Attributes:
-        messages: What the server sends. Completes after the last message.
-        errors: What went wrong, each a :class:`~rxsocket.RxSocketException`: a connection that failed or was lost, a
-            subscriber that raised, a message that is not what it should be. It does not end the other streams; it is
-            not replayed, but logged too (logger ``rxsocket``).
-        round_trips: The seconds between each ping of this side and its pong: those of ``ping_interval``, sent while
-            nothing comes, and those of :meth:`~rxsocket.Session.ping`.
     """
 
     def __init__(self, url: str, options: Options, *, paused: bool) -> None:
-        super().__init__(self.report_subscriber)
+        try:
+            self._waiter = Waiter()
+        except OSError as error:
+            problem = f"no session with {url} could be made: {error}. Each takes three descriptors (ulimit -n)"
+            raise ConnectionException(problem) from error
+        super().__init__(
+            url,
+            self._waiter.wake,
+            max_held=options.max_held,
+            max_held_messages=options.max_held_messages,
+            paused=paused,
+        )
         self._options = options
-        self._url = url  # written by the session's thread
         self._ident: int | None = None  # of the session's thread, written by it
         # Written under _lock, by the session's thread: from Open on, until another is waited for.
         self._channel: Channel | None = None
@@ -75,24 +64,6 @@ class Conversation(Lifecycle):
         self._watching = False  # whether it writes in a moment what waits then, in a flood; written by it alone
         self._kept = Kept(self._turn, self._keep, url)
         self._has_warned = False  # of a subscriber that holds the session up; the keeper's thread alone
-        self._reports = SerialQueue()
-        try:
-            self._waiter = Waiter()
-        except OSError as error:
-            problem = f"no session with {url} could be made: {error}. Each takes three descriptors (ulimit -n)"
-            raise ConnectionException(problem) from error
-        self._errors: Subject[RxSocketException] = Subject("errors", _log_subscriber)
-        self.errors: Observable[RxSocketException] = self._errors
-        self._round_trips: Subject[float] = Subject("round_trips", self.report_subscriber)
-        self.round_trips: Observable[float] = self._round_trips
-        self.messages = Messages(
-            self.report_subscriber,
-            self._waiter.wake,
-            self.report,
-            max_held=options.max_held,
-            max_held_messages=options.max_held_messages,
-            paused=paused,
-        )
 
     @property
     def url(self) -> str:
@@ -105,21 +76,6 @@ class Conversation(Lifecycle):
         """The sub-protocol that the server picked; None while Connecting, and where it picked none. On any thread."""
         channel = self._channel
         return None if channel is None else channel.connection.protocol
-
-    def report(self, error: RxSocketException) -> None:
-        """Log an error, and deliver it to the subscribers of :attr:`errors`. From any thread."""
-        raised = error.__cause__ if isinstance(error, SubscriberException | FunctionException) else None
-        if isinstance(raised, SendException):  # of a subscriber that answers, after a close: it needs no traceback
-            self._log(logging.WARNING, f"{error} ({raised})")
-        else:
-            self._log(logging.WARNING, str(error), raised)
-        self._deliver_error(error)
-
-    def _deliver_error(self, error: RxSocketException) -> None:
-        self._reports.run(partial(self._errors.on_next, error))
-
-    def _log(self, level: int, text: str, raised: BaseException | None = None) -> None:
-        logger.log(level, "%s%s", "" if self.url in text else f"{self.url}: ", text, exc_info=raised)
 
     # --- what is sent, on any thread
 
@@ -139,21 +95,11 @@ class Conversation(Lifecycle):
         is_interrupting = self._outgoing is not None and self._outgoing.is_writing
         waits_for_room = wait and threading.get_ident() not in session_threads and not is_interrupting
 
-        def settled() -> bool:
-            outgoing = self._outgoing
-            if outgoing is not None and outgoing.error is None:
-                return outgoing.has_room or not waits_for_room
-            # Of two sessions' threads that send by each other, neither could make the connection that the other needs;
-            # but while a session connects for the first time, its thread calls no subscriber. (It may call the function
-            # that gives its URL or its headers; one that sends there waits for send_timeout at the most.)
-            is_held_up = not waits_for_room and self._state != Connecting()
-            return is_held_up or self._refusal() is not None
-
         # The session's own thread is what a wait for the connection would hold up.
         seconds = self._options.send_timeout if wait and threading.get_ident() != self._ident else 0.0
         self._waits_for_room += 1
         try:
-            in_time = self._changed.wait_for(settled, seconds)
+            in_time = self._changed.wait_for(partial(self._is_settled, waits_for_room=waits_for_room), seconds)
         finally:
             self._waits_for_room -= 1
         refusal = self._refusal()
@@ -161,12 +107,28 @@ class Conversation(Lifecycle):
         if refusal is not None:
             self._refuse(refusal)
         if outgoing is None or outgoing.error is not None or not in_time:
-            usable = outgoing is not None and outgoing.error is None
-            problem = "the peer does not read" if usable else self._no_connection()
-            self._refuse(problem if in_time or not seconds else f"{problem} after send_timeout={seconds:g} s")
+            self._refuse_place(0.0 if in_time else seconds)
         if not waits_for_room and not outgoing.takes(size):
             self._refuse(f"over max_outgoing={self._options.max_outgoing} bytes would wait for the peer to read")
         return outgoing
+
+    def _is_settled(self, *, waits_for_room: bool = True) -> bool:
+        """Whether a message may join what is on its way out, or is refused, without more waiting. Under _lock."""
+        outgoing = self._outgoing
+        if outgoing is not None and outgoing.error is None:
+            return outgoing.has_room or not waits_for_room
+        # Of two sessions' threads that send by each other, neither could make the connection that the other needs; but
+        # while a session connects for the first time, its thread calls no subscriber. (It may call the function that
+        # gives its URL or its headers; one that sends there waits for send_timeout at the most.)
+        is_held_up = not waits_for_room and self._state != Connecting()
+        return is_held_up or self._refusal() is not None
+
+    def _refuse_place(self, seconds: float) -> NoReturn:
+        """Say that there was no place for a message, for so many seconds. Under _lock."""
+        outgoing = self._outgoing
+        usable = outgoing is not None and outgoing.error is None
+        problem = "the peer does not read" if usable else self._no_connection()
+        self._refuse(f"{problem} after send_timeout={seconds:g} s" if seconds else problem)
 
     def _join(self, outgoing: Outgoing, opcode: int, payload: Payload) -> None:
         """Let a message, or a ping, join what is on its way out, behind all that was sent before. Under _lock."""
@@ -278,12 +240,6 @@ class Conversation(Lifecycle):
             channel.ask(now)
             self._write(channel.outgoing)
 
-    def report_subscriber(self, stream: str, error: BaseException) -> None:
-        """Report what a subscriber of a stream raised. From any thread."""
-        failure = SubscriberException(stream)
-        failure.__cause__ = error
-        self.report(failure)
-
     # --- on the keeper's thread, while a subscriber holds the session's thread up
 
     def _turn(self) -> int | None:
@@ -297,7 +253,7 @@ class Conversation(Lifecycle):
             self._log(
                 logging.WARNING,
                 "a subscriber takes seconds, and nothing else is delivered meanwhile. Let it hand long work to another "
-                "thread (observe_on); run() of one of the session's own streams would wait for ever there",
+                "thread (buffered); run() of one of the session's own streams would wait for ever there",
             )
         channel = self._channel
         if channel is None:
@@ -315,7 +271,3 @@ class Conversation(Lifecycle):
                 channel.keepalive.heard(now)  # its pong may be there; whether it is lost is for the session's thread
             self._ask_if_due(channel, now)
         self._waiter.wake()  # what was read ahead is not there any more for who waits
-
-
-def _log_subscriber(stream: str, error: BaseException) -> None:
-    logger.error("a subscriber of %s raised", stream, exc_info=error)

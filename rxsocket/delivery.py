@@ -5,29 +5,26 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal, TypeVar, get_args
+from typing import TypeVar
 
 from reactivex import Observable, abc
-from reactivex.disposable import Disposable, SerialDisposable, SingleAssignmentDisposable
+from reactivex.disposable import SerialDisposable
 from reactivex.scheduler import TimeoutScheduler
 
+from .backlog import Backlog, Overflow, checked_capacity
 from .checks import MAX_SECONDS, check_number
 from .errors import OverflowException, SubscriberException
 from .subjects import guarded, told
 
-__all__ = ["Overflow", "batched", "buffered"]
+__all__ = ["batched", "buffered"]
 
 T = TypeVar("T")
 
 _log = logging.getLogger("rxsocket")
 
 TURN = 1000  # notifications; a scheduler has other work, too
-
-Overflow = Literal["block", "drop_oldest", "drop_newest", "latest", "error"]
-"""What :func:`buffered` does with an item for which there is no room."""
 
 
 def buffered(
@@ -46,9 +43,8 @@ def buffered(
         capacity: How many items may wait.
         overflow: What happens when another comes. ``"block"``: the source's thread waits until half of the queue is
             delivered; so a session reads no more, and TCP holds the server up. ``"drop_oldest"``: it takes the place of
-            the one that waits longest. ``"drop_newest"``: it is let go. ``"latest"``: all that wait are let go for it;
-            with a capacity of 1 only the newest is ever kept. ``"error"``: the stream ends with an
-            :class:`~rxsocket.OverflowException` after what waits.
+            the one that waits longest. ``"drop_newest"``: it is let go. ``"latest"``: only the newest waits, whatever
+            the capacity is. ``"error"``: the stream ends with an :class:`~rxsocket.OverflowException` after what waits.
         scheduler: Where to deliver. None: on a thread for each subscription, which ends with it. In no case does a
             thread wait for itself: what a subscriber adds to its own source exceeds the capacity; a source on the
             scheduler's thread delivers by itself when the queue is full; and until a scheduler has run for the first
@@ -63,9 +59,7 @@ def buffered(
         TypeError: An argument is of another type.
         ValueError: The capacity is under 1, or there is no such overflow.
     """
-    check_number("capacity", capacity, int, 1)
-    if overflow not in get_args(Overflow):
-        raise ValueError(f"overflow is one of {', '.join(map(repr, get_args(Overflow)))}, not {overflow!r}")
+    places = checked_capacity(capacity, overflow)
     _check_scheduler(scheduler)
     if dropped is not None and not callable(dropped):
         hint = ": give its on_next" if isinstance(dropped, abc.ObserverBase) else ""
@@ -73,7 +67,7 @@ def buffered(
 
     def operator(source: Observable[T]) -> Observable[T]:
         def subscribe(observer: abc.ObserverBase[T], inner: abc.SchedulerBase | None = None) -> abc.DisposableBase:
-            return _Buffer(observer, capacity, overflow, scheduler, dropped).subscribe(source, inner)
+            return _Buffer(observer, places, overflow, scheduler, dropped).subscribe(source, inner)
 
         stream: Observable[T] = Observable(subscribe)
         return stream.pipe(guarded("buffered", _report))
@@ -128,120 +122,7 @@ def _report(stream: str, error: BaseException) -> None:
     _log.warning("%s", SubscriberException(stream), exc_info=error)
 
 
-class _Queue(abc.ObserverBase[T]):
-    """What waits for one subscriber. One thread at a time delivers it, and calls the subscriber outside of the lock.
-
-    Args:
-        observer: The subscriber, guarded.
-        capacity: How many items may wait.
-        turn: How many notifications a thread delivers before others have their turn.
-    """
-
-    def __init__(self, observer: abc.ObserverBase[Any], capacity: int, turn: int) -> None:
-        self._observer = observer
-        self._capacity = capacity
-        self._turn = turn
-        self._source = SingleAssignmentDisposable()
-        # Re-entrant, since an item that is let go under it may have a finalizer, which disposes.
-        self._changed = threading.Condition(threading.RLock())
-        # All of these are written under _changed.
-        self._items: deque[T] = deque()
-        self._end: Callable[[], None] | None = None  # tells the subscriber of the source's, after the items
-        self._is_over = False  # that is told, or it was disposed
-        self._is_scheduled = False  # a thread will come
-        self._is_delivering = False
-        self._thread: threading.Thread | None = None  # that delivers, or did so last
-
-    def subscribe(self, source: Observable[T], scheduler: abc.SchedulerBase | None) -> abc.DisposableBase:
-        """Subscribe to the source. Returns what ends that, and the delivery."""
-        try:
-            self._source.disposable = source.subscribe(self, scheduler=scheduler)
-        except BaseException:
-            self.dispose()
-            raise
-        return Disposable(self.dispose)
-
-    def dispose(self) -> None:
-        """Let go what waits, let the source's thread go on, and unsubscribe. From any thread."""
-        with self._changed:
-            self._is_over = True
-            self._items.clear()
-            self._changed.notify_all()
-        self._source.dispose()
-
-    def on_error(self, error: Exception) -> None:
-        with self._changed:
-            self._finish(partial(self._observer.on_error, error))
-        self._deliver_soon()
-
-    def on_completed(self) -> None:
-        with self._changed:
-            self._finish(self._observer.on_completed)
-        self._deliver_soon()
-
-    def _finish(self, end: Callable[[], None]) -> None:
-        """Take no more items. Under the lock."""
-        if self._end is None:
-            self._end = end
-
-    def _deliver_soon(self) -> None:
-        """Have a thread come, if there is something to deliver and none does."""
-        with self._changed:
-            claimed = self._claim()
-        if claimed:
-            self._schedule()
-
-    def _claim(self) -> bool:
-        """Return whether the caller has to call :meth:`_schedule`. Under the lock."""
-        if self._is_scheduled or self._is_delivering or self._is_over or not self._has_next():
-            return False
-        self._is_scheduled = True
-        return True
-
-    def _come(self, *_: object) -> None:
-        """Deliver, on the thread that :meth:`_schedule` asked for."""
-        with self._changed:
-            self._is_scheduled = False
-        self._deliver()
-
-    def _deliver(self) -> None:
-        """Deliver, unless another thread, or what calls this, is at it: that goes on with what is new."""
-        with self._changed:
-            if self._is_delivering:
-                return
-            self._is_delivering = True
-            self._thread = threading.current_thread()
-        try:
-            for _ in range(self._turn):
-                with self._changed:
-                    notify = self._next() if self._has_next() and not self._is_over else None
-                if notify is None:
-                    break
-                notify()
-        finally:
-            with self._changed:
-                self._is_delivering = False
-            self._deliver_soon()
-
-    def _wait_for_room(self) -> None:
-        """Wait while the queue is full, if there is another thread that delivers. Under the lock."""
-        if self._thread not in {None, threading.current_thread()}:
-            self._changed.wait_for(lambda: len(self._items) < self._capacity or self._is_over)
-
-    def _schedule(self) -> None:
-        """Have a thread call :meth:`_come`."""
-        raise NotImplementedError
-
-    def _has_next(self) -> bool:
-        """Whether there is something to deliver now. Under the lock."""
-        raise NotImplementedError
-
-    def _next(self) -> Callable[[], None] | None:
-        """Take what is to be delivered: items, or else the end. Under the lock."""
-        raise NotImplementedError
-
-
-class _Buffer(_Queue[T]):
+class _Buffer(Backlog[T]):
     """The queue of :func:`buffered`, with its parameters."""
 
     def __init__(
@@ -290,12 +171,9 @@ class _Buffer(_Queue[T]):
         match self._overflow:
             case "block":
                 self._wait_for_room()
-            case "drop_oldest":
+            case "drop_oldest" | "latest":
                 self._items.popleft()
                 self._lost += 1
-            case "latest":
-                self._lost += len(self._items)
-                self._items.clear()
             case "drop_newest":
                 self._lost += 1
                 return False
@@ -353,7 +231,7 @@ def _tell(dropped: Callable[[int], object], count: int, notify: Callable[[], Non
     notify()
 
 
-class _Batches(_Queue[T]):
+class _Batches(Backlog[T]):
     """The queue of :func:`batched`, with its parameters."""
 
     def __init__(

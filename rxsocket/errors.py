@@ -144,7 +144,9 @@ class HoldException(RxSocketException):
 
 
 class OverflowException(RxSocketException):
-    """More items came than may wait for a subscriber that asked for ``buffered(capacity, "error")``.
+    """More items came than may wait for who asked for an end then: ``buffered`` or ``iterate`` with ``"error"``.
+
+    So it is where ``iterate`` would have its own loop wait for itself.
 
     Attributes:
         capacity: How many may wait.
@@ -167,22 +169,20 @@ class ReplyTimeoutException(ReplyException):
 
 
 class JsonRpcException(RxSocketException):
-    """The peer answered a call with an error object (JSON-RPC 2.0, section 5.1).
+    """The peer answered a call with an error object (JSON-RPC 2.0, section 5.1); the first of ``args`` is its message.
 
     Attributes:
         code: Its code, such as -32601 for a method that the peer does not have.
-        message: What it says.
         data: What else it has; None where it has nothing.
     """
 
-    def __init__(self, code: int, message: str, data: Any = None) -> None:  # noqa: ANN401 whatever the peer sends
-        super().__init__(code, message, data)
+    def __init__(self, message: str, code: int, data: Any = None) -> None:  # noqa: ANN401 whatever the peer sends
+        super().__init__(message, code, data)
         self.code = code
-        self.message = message
         self.data = data
 
     def __str__(self) -> str:
-        return f"{self.message} ({self.code})" + ("" if self.data is None else f": {self.data}")
+        return f"{self.args[0]} ({self.code})" + ("" if self.data is None else f": {self.data}")
 
 
 class FunctionException(RxSocketException):

@@ -369,8 +369,8 @@ def _answered(heard: _Heard) -> object:
     return heard.message.id if heard.message.method is None else None
 
 
-def _parts(error: _Error) -> tuple[int, str, Any]:
-    return error.code, error.message, error.data
+def _parts(error: _Error) -> tuple[str, int, Any]:
+    return error.message, error.code, error.data
 
 
 def _no_message(text: str, error: Exception) -> DecodeException:

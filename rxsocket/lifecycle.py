@@ -10,6 +10,7 @@ from typing import cast
 import reactivex.operators as ops
 from reactivex import Observable
 
+from .loops import Changes
 from .states import Closed, CloseEvent, Connecting, Open, OpenEvent, State, transition
 from .subjects import BehaviorSubject, Report, SerialQueue, guarded
 
@@ -31,7 +32,7 @@ class Lifecycle:
         # Guards all that is marked so. Never held while a subscriber is called. Reentrant, for a signal's handler that
         # closes or sends while the main thread sends.
         self._lock = threading.RLock()
-        self._changed = threading.Condition(self._lock)  # tells of changes of what _lock guards
+        self._changed = Changes(self._lock)  # tells of changes of what _lock guards
         self._state: State = Connecting()  # written under _lock
         # Put under _lock, so in the order of the transitions, and drained without it.
         self._events = SerialQueue()

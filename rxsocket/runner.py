@@ -108,10 +108,7 @@ class Runner(Conversation):
         with ExitStack() as stack:  # each is done, the last first, whatever a subscriber raises: SystemExit, say
             stack.callback(self._forget)
             stack.callback(self._events.run, self._ended.set)  # by whoever is at the events before it
-            stack.callback(self._reports.run, self._errors.on_completed)
-            stack.callback(self._reports.run, self._round_trips.on_completed)
-            stack.callback(self._events.run, self._states.on_completed)
-            stack.callback(self.messages.complete)
+            stack.callback(self._complete)
             stack.callback(self._tell, event, outlook)
 
     def _tell(self, event: CloseEvent, outlook: str, *, is_news: bool = True) -> None:

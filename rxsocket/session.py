@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import os
 import threading
@@ -15,6 +16,7 @@ from urllib.parse import SplitResult
 from reactivex import Observable
 from reactivex.subject import AsyncSubject
 
+from .backlog import delivering_threads
 from .conversation import session_threads
 from .encoding import content_of, encode_close
 from .errors import ConnectionException
@@ -130,6 +132,44 @@ class Session(Runner):
             if outgoing is None or not outgoing.is_free(len(payload)):
                 outgoing = self._joinable(len(payload), wait=wait)
             self._join(outgoing, opcode, payload)
+
+    async def asend(self, message: str | bytes | bytearray | memoryview) -> None:
+        """Send a text or a binary message, as :meth:`send` does, without holding up the loop of asyncio.
+
+        At once where there is room; where it has to wait, for a connection or for room, other tasks go on. Who is
+        cancelled meanwhile has sent nothing. A task's messages go out in its order.
+
+        Args:
+            message: What to send. It is not to be changed until it is sent.
+
+        Raises:
+            SendException: As :meth:`send` raises it.
+            TypeError: The message is of another type.
+            ValueError: The text has a lone surrogate, and so can't be UTF-8.
+        """
+        content_of(message)  # what can't be sent is told of at once
+
+        def sent() -> bool:
+            if not self._is_settled():
+                return False
+            self.send(message)
+            return True
+
+        with self._lock:
+            if sent():
+                return
+            self._waits_for_room += 1
+        try:
+            in_time = await self._changed.settled(sent, self._options.send_timeout)
+        finally:
+            with self._lock:
+                self._waits_for_room -= 1
+        if not in_time:
+            with self._lock:
+                refusal = self._refusal()
+                if refusal is not None:
+                    self._refuse(refusal)
+                self._refuse_place(self._options.send_timeout)
 
     def ping(self) -> Observable[float]:
         """Send a ping now.
@@ -278,8 +318,8 @@ class Session(Runner):
         From any thread, in any state, any number of times; only the first has an effect. While Connecting the attempt
         is given up. It returns when the session is Closed, or shortly after ``close_timeout``, when the connection has
         been cut: if subscribers hold the session's thread up, it is Closed once they have had what was read before. On
-        the thread of any session, so in a subscriber, it returns at once. In a pause what comes meanwhile is held, too,
-        up to some megabytes more.
+        the thread of any session, so in a subscriber, and in one that is ``buffered``, it returns at once. In a pause
+        what comes meanwhile is held, too, up to some megabytes more.
 
         Args:
             code: 1000, or 3000 to 4999 for your own; or another that RFC 6455, section 7.4, lets an endpoint send.
@@ -290,14 +330,42 @@ class Session(Runner):
             TypeError: The code is no int, or the reason no str. The session is as it was.
         """
         self._begin_close(Close(code, reason))
+        if self._awaits_end() and not self._ended.wait(self._options.close_timeout + CUT_SECONDS):
+            self._cut()
+
+    async def aclose(self, code: int = NORMAL_CLOSURE, reason: str = "") -> None:
+        """Close the session, as :meth:`close` does, without holding up the loop of asyncio while it waits.
+
+        Who is cancelled meanwhile only does not wait: the session closes all the same.
+
+        Args:
+            code: As :meth:`close` takes it.
+            reason: As :meth:`close` takes it.
+
+        Raises:
+            CloseException: The code or the reason may not be sent. The session is as it was.
+            TypeError: The code is no int, or the reason no str. The session is as it was.
+        """
+        self._begin_close(Close(code, reason))
+        if not self._awaits_end():
+            return
+        try:
+            async with asyncio.timeout(self._options.close_timeout + CUT_SECONDS):
+                await self.state
+        except TimeoutError:
+            self._cut()
+
+    def _awaits_end(self) -> bool:
+        """Whether this thread may wait for the end: what waits for it, or was interrupted on it, has to go on first."""
         thread = threading.get_ident()
-        if thread in session_threads or thread == self._finisher or self._is_interrupted():
-            return  # what waits for this thread, or was interrupted on it, has to go on first
-        if not self._ended.wait(self._options.close_timeout + CUT_SECONDS):
-            # The session's thread is held up by a subscriber: the connection ends all the same.
-            channel = self._channel
-            if channel is not None:
-                channel.connection.abort()
+        held_up = thread in session_threads or thread in delivering_threads or thread == self._finisher
+        return not (held_up or self._is_interrupted())
+
+    def _cut(self) -> None:
+        """End the connection, although the session's thread is held up by a subscriber."""
+        channel = self._channel
+        if channel is not None:
+            channel.connection.abort()
 
     def reconnect(self) -> None:
         """Connect anew, now, whatever :class:`~rxsocket.Backoff` says, and also without one. From any thread.
@@ -342,21 +410,6 @@ class Session(Runner):
         for session in sessions:
             session._ended.wait(max(0.0, deadline - time.monotonic()))  # noqa: SLF001 of the same class
 
-    def pause(self) -> None:
-        """Hold messages from now on. When ``max_held`` is reached reading stops, so that the server has to wait.
-
-        That a peer is gone is found out all the same (see ``ping_interval``): what it sent is held, too, as much as the
-        system has of it. From any thread.
-        """
-        self.messages.pause()
-
-    def resume(self) -> None:
-        """Deliver what was held, and go on. From any thread.
-
-        What was held comes on the session's own thread; once the session is Closed, on this one.
-        """
-        self.messages.resume()
-
     def __enter__(self) -> Self:
         return self
 
@@ -382,6 +435,7 @@ def _forget_all() -> None:
     _open_sessions_lock = threading.Lock()
     _open_sessions.clear()
     session_threads.clear()
+    delivering_threads.clear()
 
 
 # Of those that are Connecting no server would hear, and their subscribers, told here, could hold the exit up.

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import ssl as _ssl
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
 from functools import partial
 from os import PathLike
 from typing import TypeAlias
 from urllib.parse import SplitResult
 
+import reactivex.operators as ops
 from msgspec import Struct, structs
 
+from .asynchronous import first
 from .backoff import Backoff
 from .deflate import Deflate
 from .errors import ConnectionException, EndpointException
 from .opening import check_needs
 from .options import MIB, Headers, Options
 from .session import Session
+from .states import Closed, Connecting
 from .urls import check_protocols, check_url, show, without_login
 
 __all__ = ["Socket", "websocket"]
@@ -97,6 +101,37 @@ class Socket:
         target = check_url(url)
         check_needs(self._options, tls=target.scheme == "wss")
         return Session(show(target), lambda: target, self._protocols, self._options, paused=paused)
+
+    @asynccontextmanager
+    async def aconnect(self, sub_url: str = "", *, paused: bool = False) -> AsyncGenerator[Session]:
+        """Connect within ``async with``, whose block begins when the session is Open, and closes it at its end.
+
+        Neither holds the loop of asyncio up. Where a :class:`~rxsocket.Backoff` tries again, so it does here. Who is
+        cancelled, in the block or before, waits for the close, too (``close_timeout``), but not if cancelled again.
+
+        Args:
+            sub_url: As :meth:`connect` takes it.
+            paused: As :meth:`connect` takes it.
+
+        Raises:
+            EndpointException: As :meth:`connect` raises it.
+            ConnectionException: No connection could be made, or the session was closed before there was one.
+
+        Example:
+            >>> async def greet(socket: Socket) -> None:
+            ...     async with socket.aconnect("room/7") as session:
+            ...         await session.asend("hello")
+        """
+        session = self.connect(sub_url, paused=paused)
+        try:
+            state = await first(session.state.pipe(ops.filter(lambda state: not isinstance(state, Connecting))))
+            if isinstance(state, Closed):
+                problem = f"no connection to {session.url} was made: {state.event.reason or 'the session was closed'}"
+                cause = state.event.cause
+                raise cause if isinstance(cause, ConnectionException) else ConnectionException(problem) from cause
+            yield session
+        finally:
+            await session.aclose()
 
     def reconnecting(self, backoff: Backoff | None) -> Socket:
         """Return a Socket whose sessions connect again, after a loss, by another policy; None for not at all."""

@@ -1,9 +1,9 @@
 """Hot subjects that deliver fast, and that guard each observer from the others.
 
-They differ from reactivex's own in four ways. An observer that raises harms no other and not the producer: its
+They differ from reactivex's own in five ways. An observer that raises harms no other and not the producer: its
 exception is reported. Delivering takes no lock and copies nothing. A newcomer to a :class:`BehaviorSubject` is called
-outside of every lock, and sees each value once and in order, whichever threads are at work. And what a BehaviorSubject
-held last is replayed after its end too.
+outside of every lock, and sees each value once and in order, whichever threads are at work. What a BehaviorSubject
+held last is replayed after its end too. And they can be awaited, whichever thread delivers.
 
 Producers must not call ``on_next`` from two threads at once (the Rx contract): a :class:`SerialQueue` gives that.
 """
@@ -12,14 +12,16 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
-__all__ = ["BehaviorSubject", "Report", "SerialQueue", "Subject", "guarded", "told"]
+from .loops import last
+
+__all__ = ["BehaviorSubject", "Report", "SerialQueue", "Stream", "Subject", "guarded", "told"]
 
 T = TypeVar("T")
 
@@ -82,6 +84,13 @@ def told(error: BaseException, name: str, report: Report) -> None:
     report(name, error)
 
 
+class Stream(Observable[T]):
+    """An Observable whose last item can be awaited, whichever thread delivers it; reactivex's own resume on none."""
+
+    def __await__(self) -> Generator[Any, None, T]:
+        return last(self).__await__()
+
+
 class _Guard(abc.ObserverBase[T]):
     """An observer whose exceptions are reported, not raised."""
 
@@ -111,7 +120,7 @@ class _Guard(abc.ObserverBase[T]):
             told(error, self._name, self._report)
 
 
-def guarded(name: str, report: Report) -> Callable[[Observable[T]], Observable[T]]:
+def guarded(name: str, report: Report) -> Callable[[Observable[T]], Stream[T]]:
     """Make the last operator of a derived stream, so that what its subscribers raise is reported under its name.
 
     Args:
@@ -122,16 +131,16 @@ def guarded(name: str, report: Report) -> Callable[[Observable[T]], Observable[T
         An operator for :meth:`reactivex.Observable.pipe`.
     """
 
-    def operator(source: Observable[T]) -> Observable[T]:
+    def operator(source: Observable[T]) -> Stream[T]:
         def subscribe(observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
             return source.subscribe(_Guard(observer, name, report), scheduler=scheduler)
 
-        return Observable(subscribe)
+        return Stream(subscribe)
 
     return operator
 
 
-class Subject(Observable[T], abc.SubjectBase[T]):
+class Subject(Stream[T], abc.SubjectBase[T]):
     """A hot stream: what ``on_next`` is given goes to those who are subscribed at that moment.
 
     Args:

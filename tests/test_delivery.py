@@ -74,7 +74,7 @@ def emit(source: Subject[Any], *items: Any) -> None:
     [
         ("drop_oldest", [0, 4, 5, 6], [3]),
         ("drop_newest", [0, 1, 2, 3], [3]),
-        ("latest", [0, 4, 5, 6], [3]),
+        ("latest", [0, 6], [5]),
     ],
 )
 def test_what_exceeds_the_capacity_is_let_go_by_the_policy_and_counted(overflow, kept, lost):
@@ -85,14 +85,6 @@ def test_what_exceeds_the_capacity_is_let_go_by_the_policy_and_counted(overflow,
     assert subscriber.let_go() == [*kept, "completed"]
     assert dropped.items == lost
     dropped.subscription.dispose()
-
-
-def test_latest_lets_all_that_wait_go_for_the_newest():
-    source = Subject[int]()
-    subscriber = held(source, 3, "latest")
-    emit(source, *range(1, 6))
-    source.on_completed()
-    assert subscriber.let_go() == [0, 4, 5, "completed"]
 
 
 def test_what_was_let_go_is_told_where_the_gap_is():
@@ -508,3 +500,23 @@ def test_while_a_timers_thread_delivers_one_list_is_filled_and_then_the_source_w
     log = subscriber.let_go()
     assert log[:2] == [[0], [1, 2]]
     assert [item for batch in log[:-1] for item in batch] == list(range(5))
+
+
+def test_a_subscriber_closes_a_session_that_waits_for_it(play, connect):
+    def script(wire: Wire) -> None:
+        for number in range(5):
+            wire.send(str(number))
+        wire.answer_close()
+
+    session = connect(play(script), paused=True, close_timeout=DEADLINE)
+    closed = threading.Event()
+
+    def close(_: object) -> None:
+        session.close()
+        closed.set()
+
+    session.messages.body.pipe(buffered(1)).subscribe(close)
+    session.resume()
+    with within(DEADLINE / 2):
+        assert closed.wait(DEADLINE)
+        assert session.closes.run().was_clean

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from .measures import Crowd, Feed, Stint, Task
+from .measures import Backlog, Crowd, Feed, Resumptions, Stint, Task
 
 __all__ = ["Client"]
 
@@ -38,3 +38,11 @@ class Client(Protocol):
     @staticmethod
     def synchronize(task: Task, stint: Stint) -> None:
         """Change a store for each message that the stint gives, until another has it, through a hub; rxsocket alone."""
+
+    @staticmethod
+    def drain(items: int, backlog: Backlog) -> None:
+        """Subscribe the backlog to its source through a queue that takes so many items; those that have Rx alone."""
+
+    @staticmethod
+    def resume(resumptions: Resumptions) -> None:
+        """Run the resumptions with a function that awaits a stream's first item; those that have Rx alone."""

@@ -11,7 +11,7 @@ import ssl
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from . import Client
 
-__all__ = ["MEASURES", "Clock", "Crowd", "Feed", "Stint", "Task"]
+__all__ = ["MEASURES", "Backlog", "Clock", "Crowd", "Feed", "Resumptions", "Stint", "Task"]
 
 WARM_UP = 100  # round trips that do not count
 PATIENCE = 30.0  # seconds for a crowd to be served
@@ -54,6 +54,7 @@ class Task:
     decode: bool = False
     numpy: bool = True
     in_flight: int = 0
+    items: int = 0
 
     @classmethod
     def of(cls, text: str) -> Task:
@@ -243,6 +244,84 @@ class Crowd:
         self.memory = memory()
 
 
+class Backlog:
+    """Items that gather while their subscriber is held up, and all that it does when it is let go is take them.
+
+    Attributes:
+        source: Where they come from.
+    """
+
+    def __init__(self) -> None:
+        from reactivex import Subject  # noqa: PLC0415 not in the memory of a peer that is measured bare
+
+        self.source: Subject[int] = Subject()
+        self._let_go = threading.Event()
+        self._done = threading.Event()
+        self._count = 0
+
+    def subscribe(self, stream: Observable[int]) -> None:
+        """Subscribe to what an operator makes of the source."""
+        stream.subscribe(self._take, on_completed=self._done.set)
+
+    def _take(self, _: int) -> None:
+        if not self._count:
+            self._let_go.wait()
+        self._count += 1
+
+    def drain(self, items: int, clock: Clock) -> None:
+        """Let so many gather, and take the time in which they are delivered."""
+        for item in range(items):
+            self.source.on_next(item)
+        self.source.on_completed()
+        clock.start()
+        self._let_go.set()
+        self._done.wait()
+        clock.stop()
+        if self._count != items:
+            raise RuntimeError(f"{self._count} of {items} items came")
+
+
+class Resumptions:
+    """Items that a thread delivers while a loop has nothing else to do than to wait for them.
+
+    Args:
+        count: How many.
+
+    Attributes:
+        source: Where they come from; each is the time at which it was delivered.
+        times: How long after that a coroutine had each, in ns.
+    """
+
+    def __init__(self, count: int) -> None:
+        from reactivex import Subject  # noqa: PLC0415 not in the memory of a peer that is measured bare
+
+        self.source: Subject[int] = Subject()
+        self.times: list[int] = []
+        self._count = count
+        self._idle = threading.Semaphore(0)
+
+    def run(self, first: Callable[[Observable[int]], Awaitable[int]]) -> None:
+        """Await item after item by a coroutine's function."""
+        import asyncio  # noqa: PLC0415 likewise
+
+        async def take() -> None:
+            loop = asyncio.get_running_loop()
+            for _ in range(self._count):
+                loop.call_soon(self._idle.release)
+                delivered = await first(self.source)
+                self.times.append(time.perf_counter_ns() - delivered)
+
+        thread = threading.Thread(target=self._deliver)
+        thread.start()
+        asyncio.run(take())
+        thread.join()
+
+    def _deliver(self) -> None:
+        for _ in range(self._count):
+            self._idle.acquire()
+            self.source.on_next(time.perf_counter_ns())
+
+
 def memory() -> dict[str, int]:
     """Return the process's memory in bytes: RSS, and on Linux PSS and what is private to it."""
     smaps = Path("/proc/self/smaps_rollup")
@@ -285,13 +364,8 @@ def _round_trip(client: Client, task: Task) -> dict[str, float]:
     now, append = time.perf_counter_ns, times.append
     client.answer(task, Feed(task, lambda _: append(now()), clock))
     clock.stop()
-    trips = sorted(later - earlier for earlier, later in itertools.pairwise(times[WARM_UP:]))
-    return {
-        **clock.figures(len(times)),
-        "received": len(times),
-        "p50": trips[len(trips) // 2] / 1000,
-        "p99": trips[len(trips) * 99 // 100] / 1000,
-    }
+    trips = [later - earlier for earlier, later in itertools.pairwise(times[WARM_UP:])]
+    return {**clock.figures(len(times)), "received": len(times), **_percentiles(trips)}
 
 
 def _send(client: Client, task: Task) -> dict[str, float]:
@@ -329,6 +403,33 @@ def _gather(client: Client, task: Task) -> dict[str, float]:
     return {**each, "seconds": crowd.seconds, "failures": task.sessions - crowd.count}
 
 
+def _drain(client: Client, task: Task) -> dict[str, float]:
+    def seconds_each(items: int) -> float:
+        clocks.append(Clock())
+        backlog = Backlog()
+        client.drain(items, backlog)
+        backlog.drain(items, clocks[-1])
+        return clocks[-1].seconds / items
+
+    clocks: list[Clock] = []
+    few, many = seconds_each(task.items // 10), seconds_each(task.items)
+    return {**clocks[-1].figures(task.items), "growth": many / few}
+
+
+def _resume(client: Client, task: Task) -> dict[str, float]:
+    clock, resumptions = Clock(), Resumptions(task.items)
+    clock.start()
+    client.resume(resumptions)
+    clock.stop()
+    return {**clock.figures(len(resumptions.times)), **_percentiles(resumptions.times)}
+
+
+def _percentiles(times: list[int]) -> dict[str, float]:
+    """Return what is told of times in ns, in µs."""
+    times = sorted(times)
+    return {"p50": times[len(times) // 2] / 1000, "p99": times[len(times) * 99 // 100] / 1000}
+
+
 MEASURES: dict[str, Callable[[Client, Task], dict[str, float]]] = {
     "receive": _receive,
     "answer": _answer,
@@ -337,5 +438,7 @@ MEASURES: dict[str, Callable[[Client, Task], dict[str, float]]] = {
     "connect": _connect,
     "gather": _gather,
     "synchronize": _synchronize,
+    "drain": _drain,
+    "resume": _resume,
 }
 """What a client's process does for each kind of row, and the figures that come of it."""

@@ -10,9 +10,9 @@ import msgspec
 from reactivex import Observable
 from reactivex import operators as ops
 
-from rxsocket import Resource, RootStore, Session, Socket, websocket
+from rxsocket import Resource, RootStore, Session, Socket, buffered, first, websocket
 
-from .measures import PATIENCE, Crowd, Feed, Stint, Task
+from .measures import PATIENCE, Backlog, Crowd, Feed, Resumptions, Stint, Task
 
 
 def _socket(task: Task) -> Socket:
@@ -111,3 +111,11 @@ def synchronize(task: Task, stint: Stint) -> None:
             raise TimeoutError(f"the other store stands at {there.current.number}, not {last}")
     for sync in syncs:
         sync.dispose()
+
+
+def drain(items: int, backlog: Backlog) -> None:
+    backlog.subscribe(backlog.source.pipe(buffered(items)))
+
+
+def resume(resumptions: Resumptions) -> None:
+    resumptions.run(first)

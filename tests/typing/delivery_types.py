@@ -7,7 +7,8 @@ from typing import assert_type
 import reactivex.operators as ops
 from reactivex import Observable, Subject
 
-from rxsocket.delivery import Overflow, batched, buffered
+from rxsocket.backlog import Overflow
+from rxsocket.delivery import batched, buffered
 from rxsocket.session import Session
 
 

@@ -1,0 +1,65 @@
+"""A session without a network: its streams tell what it is told."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from .errors import RxSocketException
+from .options import Options
+from .states import Closed, State
+from .streams import Streams
+from .subjects import SerialQueue
+
+__all__ = ["SimulatedSession"]
+
+
+class SimulatedSession(Streams):
+    """The streams of a session, which deliver what it is told, one after the other, on the thread that tells.
+
+    It is told from any thread, from its subscribers, too: what comes while it delivers is delivered after that.
+
+    Args:
+        url: Where it is said to lead.
+        paused: Whether to begin paused.
+    """
+
+    def __init__(self, url: str, *, paused: bool = False) -> None:
+        self._deliveries = SerialQueue()
+        limits = Options()
+        super().__init__(
+            url,
+            self._wake,
+            max_held=limits.max_held,
+            max_held_messages=limits.max_held_messages,
+            paused=paused,
+        )
+
+    def enter(self, state: State) -> None:
+        """Make a transition, and tell of it; that to Closed ends all streams.
+
+        Raises:
+            RuntimeError: The state may not follow the current one.
+        """
+        with self._lock:
+            self._enter(state)
+        self._deliveries.run(self._complete if isinstance(state, Closed) else self._events.drain)
+
+    def receive(self, message: str | bytes, connection: int = 1) -> None:
+        """Deliver a message, or hold it.
+
+        Args:
+            message: A text, or a binary one.
+            connection: The number of the connection that it came through.
+        """
+        self._deliveries.run(partial(self.messages.deliver, [message], connection))
+
+    def fail(self, error: RxSocketException) -> None:
+        """Deliver an error, without a line in the log."""
+        self._deliveries.run(partial(self._deliver_error, error))
+
+    def answer(self, seconds: float) -> None:
+        """Tell how long a pong took."""
+        self._deliveries.run(partial(self._round_trips.on_next, seconds))
+
+    def _wake(self) -> None:
+        self._deliveries.run(self.messages.drain)

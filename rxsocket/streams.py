@@ -1,0 +1,111 @@
+"""What there is to hear of a session, as streams: its life, its messages, and what went wrong."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+
+from reactivex import Observable
+
+from .errors import FunctionException, RxSocketException, SendException, SubscriberException
+from .lifecycle import Lifecycle
+from .messages import Messages
+from .subjects import SerialQueue, Subject
+
+__all__ = ["Streams"]
+
+logger = logging.getLogger("rxsocket")
+
+
+class Streams(Lifecycle):
+    """The streams of a session, whatever it is that tells of it.
+
+    Args:
+        url: Where it is to lead, as it is shown.
+        wake: Asks the thread that delivers the messages to call ``messages.drain()`` soon.
+        max_held: How many bytes of messages (characters, of texts) are held at the most.
+        max_held_messages: How many messages are held at the most.
+        paused: Whether to begin paused.
+
+    Attributes:
+        messages: What the server sends. Completes after the last message.
+        errors: What went wrong, each a :class:`~rxsocket.RxSocketException`: a connection that failed or was lost, a
+            subscriber that raised, a message that is not what it should be. It does not end the other streams; it is
+            not replayed, but logged too (logger ``rxsocket``).
+        round_trips: The seconds between each ping of this side and its pong: those of ``ping_interval``, sent while
+            nothing comes, and those of :meth:`~rxsocket.Session.ping`.
+    """
+
+    def __init__(
+        self, url: str, wake: Callable[[], None], *, max_held: int, max_held_messages: int, paused: bool
+    ) -> None:
+        super().__init__(self.report_subscriber)
+        self._url = url  # written by the thread that delivers
+        self._reports = SerialQueue()
+        self._errors: Subject[RxSocketException] = Subject("errors", _log_subscriber)
+        self.errors: Observable[RxSocketException] = self._errors
+        self._round_trips: Subject[float] = Subject("round_trips", self.report_subscriber)
+        self.round_trips: Observable[float] = self._round_trips
+        self.messages = Messages(
+            self.report_subscriber,
+            wake,
+            self.report,
+            max_held=max_held,
+            max_held_messages=max_held_messages,
+            paused=paused,
+        )
+
+    @property
+    def url(self) -> str:
+        """Where it leads, after redirects, without user and password."""
+        return self._url
+
+    def report(self, error: RxSocketException) -> None:
+        """Log an error, and deliver it to the subscribers of :attr:`errors`. From any thread."""
+        raised = error.__cause__ if isinstance(error, SubscriberException | FunctionException) else None
+        if isinstance(raised, SendException):  # of a subscriber that answers, after a close: it needs no traceback
+            self._log(logging.WARNING, f"{error} ({raised})")
+        else:
+            self._log(logging.WARNING, str(error), raised)
+        self._deliver_error(error)
+
+    def pause(self) -> None:
+        """Hold messages from now on. When ``max_held`` is reached reading stops, so that the server has to wait.
+
+        That a peer is gone is found out all the same (see ``ping_interval``): what it sent is held, too, as much as the
+        system has of it. From any thread.
+        """
+        self.messages.pause()
+
+    def resume(self) -> None:
+        """Deliver what was held, and go on. From any thread.
+
+        What was held comes on the session's own thread; once the session is Closed, on this one.
+        """
+        self.messages.resume()
+
+    def _complete(self) -> None:
+        """Tell of the end, and complete all streams. By who made the transition to Closed."""
+        with ExitStack() as stack:  # each is done, the last first, whatever a subscriber raises: SystemExit, say
+            stack.callback(self._reports.run, self._errors.on_completed)
+            stack.callback(self._reports.run, self._round_trips.on_completed)
+            stack.callback(self._events.run, self._states.on_completed)
+            stack.callback(self.messages.complete)
+
+    def report_subscriber(self, stream: str, error: BaseException) -> None:
+        """Report what a subscriber of a stream raised. From any thread."""
+        failure = SubscriberException(stream)
+        failure.__cause__ = error
+        self.report(failure)
+
+    def _deliver_error(self, error: RxSocketException) -> None:
+        self._reports.run(partial(self._errors.on_next, error))
+
+    def _log(self, level: int, text: str, raised: BaseException | None = None) -> None:
+        logger.log(level, "%s%s", "" if self.url in text else f"{self.url}: ", text, exc_info=raised)
+
+
+def _log_subscriber(stream: str, error: BaseException) -> None:
+    logger.error("a subscriber of %s raised", stream, exc_info=error)

@@ -1,0 +1,111 @@
+"""A session without a network, in which the order of all that is told is that of its telling."""
+
+import threading
+
+import pytest
+
+from rxsocket import ConnectionException, MessageEvent
+from rxsocket.simulated import SimulatedSession
+from rxsocket.states import Closed, CloseEvent, Closing, Connecting, Open, OpenEvent
+
+URL = "ws://host/feed"
+OPEN = Open(OpenEvent(URL, None))
+LOST = CloseEvent(1006, "cut", "network", was_clean=False)
+END = CloseEvent(1000, "", "server", was_clean=True)
+
+
+def told(session: SimulatedSession) -> list[object]:
+    seen = []
+    for name in ("state", "messages", "errors", "round_trips"):
+        getattr(session, name).subscribe(seen.append, on_completed=lambda name=name: seen.append(f"end of {name}"))
+    return seen
+
+
+def test_its_streams_tell_what_it_is_told_in_that_order():
+    session = SimulatedSession(URL)
+    seen = told(session)
+    error = ConnectionException("cut")
+    again = Connecting(1, 0.5, error, LOST)
+    session.enter(OPEN)
+    session.receive("one")
+    session.answer(0.25)
+    session.fail(error)
+    session.enter(again)
+    session.enter(OPEN)
+    session.receive(b"two", 2)
+    session.enter(Closing("server"))
+    session.enter(Closed(END))
+    assert seen == [
+        Connecting(),
+        OPEN,
+        MessageEvent("one", 1),
+        0.25,
+        error,
+        again,
+        OPEN,
+        MessageEvent(b"two", 2),
+        Closing("server"),
+        "end of messages",
+        Closed(END),
+        "end of state",
+        "end of round_trips",
+        "end of errors",
+    ]
+
+
+def test_what_comes_before_anybody_subscribes_and_in_a_pause_is_held():
+    session = SimulatedSession(URL)
+    seen = []
+    session.enter(OPEN)
+    session.receive("early")
+    session.messages.body.subscribe(seen.append)
+    assert seen == ["early"]
+    session.pause()
+    session.receive("held")
+    assert seen == ["early"]
+    session.resume()
+    assert seen == ["early", "held"]
+
+
+def test_what_a_subscriber_makes_it_tell_comes_after_what_it_is_at():
+    session = SimulatedSession(URL)
+    session.enter(OPEN)
+    seen = []
+
+    def subscriber(text: str) -> None:
+        if text == "first":
+            session.receive("second")
+        seen.append(text)
+
+    session.messages.body.subscribe(subscriber)
+    session.receive("first")
+    assert seen == ["first", "second"]
+
+
+def test_threads_that_tell_at_once_are_told_one_after_the_other():
+    session = SimulatedSession(URL)
+    session.enter(OPEN)
+    seen = []
+    inside = threading.Lock()
+
+    def subscriber(text: str) -> None:
+        assert inside.acquire(blocking=False)
+        seen.append(text)
+        inside.release()
+
+    session.messages.body.subscribe(subscriber)
+    threads = [
+        threading.Thread(target=lambda n=n: [session.receive(f"{n} {i}") for i in range(1000)]) for n in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(seen) == sorted(f"{n} {i}" for n in range(3) for i in range(1000))
+
+
+def test_a_state_that_may_not_follow_is_refused():
+    session = SimulatedSession(URL)
+    with pytest.raises(RuntimeError, match="can't go from"):
+        session.enter(Closing("client"))
+    assert session.current_state == Connecting()
