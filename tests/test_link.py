@@ -24,7 +24,7 @@ def test_a_message_or_a_function_may_be_given(given: object) -> None:
 def test_what_is_neither_is_told_of_with_its_name() -> None:
     with pytest.raises(TypeError, match=r"subscribe is a message, or a function that returns one: .* not int"):
         check_given("subscribe", 1, content_of)
-    with pytest.raises(ValueError, match="the message is a message, or a function .* surrogates"):
+    with pytest.raises(ValueError, match=r"the message is a message, or a function .* surrogates"):
         check_given("the message", "\ud800", content_of)
 
 
@@ -33,7 +33,7 @@ def test_a_function_and_a_stream_are_told_from_others() -> None:
     check_stream("messages", reactivex.never())
     with pytest.raises(TypeError, match="matches is a function of a message, not str"):
         check_function("matches", "x")
-    with pytest.raises(TypeError, match="messages is an Observable, .* not function"):
+    with pytest.raises(TypeError, match=r"messages is an Observable, .* not function"):
         check_stream("messages", token)
 
 
