@@ -69,7 +69,7 @@ class Topic(Subject[T]):
         super()._remove(observer)
         self._looks.run(self._look)
 
-    def _look(self, _state: object = None) -> None:
+    def _look(self) -> None:
         """Make of where things stand what they should be."""
         wanted = bool(self.observers)
         if wanted and self._reading is None:
@@ -77,12 +77,13 @@ class Topic(Subject[T]):
             # Before the server is told: it may answer at once.
             reading.add(self._source.subscribe(self._take, self.on_error, self.on_completed))
             reading.add(self._link.state.subscribe(lambda _: self._looks.run(self._look)))
-        elif not wanted and self._reading is not None:
+            return  # the state that there is brings another look
+        if not wanted and self._reading is not None:
             self._reading.dispose()
             self._reading = None
         state = self._link.current_state
         if not isinstance(state, Open):
-            return  # the next opening brings another look
+            return  # and so does the next opening
         if wanted and self._subscribed_on != state.event.connection:
             sent_on = self._tell(self._subscribe_message, "subscribe")
             if sent_on is not None:

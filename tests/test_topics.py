@@ -305,7 +305,7 @@ def test_a_subscriber_that_raises_is_reported_with_the_topics_name_and_all_go_on
     topic.subscribe(lambda _: 1 / 0)
     seen = Seen(topic)
     session.send("tick")
-    assert seen.wait(2) == ["tick", "tick"]
+    assert set(seen.wait()) == {"tick"}
     assert {error.stream for error in errors.items if isinstance(error, SubscriberException)} == {"topic('tick')"}
 
 
