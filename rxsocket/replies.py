@@ -237,7 +237,7 @@ class Replies:
             ask.observer.on_error(error)
 
     def _overdue(self, ask: _Ask, timeout: float) -> None:
-        where = "" if ask.connection is not None else ", and it was not sent: there was no connection"
+        where = "" if ask.connection is not None else ", and it was not sent: no connection was open"
         self._fail(ask, ReplyTimeoutException, f"not within {timeout:g} s{where}")
 
     # --- how it is sent

@@ -267,7 +267,7 @@ def test_matches_that_raises_costs_one_message_of_this_topic_and_is_reported_onc
     is_open(session)
     errors = Seen(session.errors)
     topic = ticks(session, subscribe="tick 0", matches=lambda text: text.startswith("tick") and 1 / int(text[5:]))
-    seen, second, others = Seen(topic), Seen(topic), Seen(session.messages.body)
+    others, seen, second = Seen(session.messages.body), Seen(topic), Seen(topic)
     session.send("tick 2")
     assert seen.wait() == second.wait() == ["tick 2"]
     assert others.wait(2) == ["tick 0", "tick 2"]
@@ -325,9 +325,9 @@ def test_it_completes_when_the_session_is_closed_and_at_once_after_that(connect,
 def test_what_the_source_fails_with_ends_the_topic_alone(connect, server: EchoServer) -> None:
     session = connect(server.url)
     is_open(session)
+    others = Seen(session.messages.body)
     broken = session.messages.body.pipe(ops.map(int))
     seen = Seen(session.topic(subscribe="x", matches=bool, messages=broken))
-    others = Seen(session.messages.body)
     session.send("y")
     assert others.wait(2) == ["x", "y"]
     assert isinstance(seen.error, ValueError)
