@@ -108,8 +108,8 @@ class Replies:
                 observer.on_error(ValueError(f"an ask with the key {key!r} is open already, and has no reply yet"))
                 return Disposable()
             # Not before its answer can be heard, and the loss of what it was sent on.
-            self._watch()
             self._read(ask.group)
+            self._watch()
             self._send(ask)
             return Disposable(lambda: self._forget(ask))
 
@@ -247,7 +247,8 @@ class Replies:
         state = self._link.current_state
         if isinstance(state, Closed):
             self._close([ask], state)
-        if ask.connection is not None or not isinstance(state, Open):
+        is_heard = ask.group.reading is not None  # otherwise who has opened it sends it in a moment
+        if not is_heard or ask.connection is not None or not isinstance(state, Open):
             return
         try:
             message = content(ask.message)

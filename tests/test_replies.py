@@ -138,6 +138,27 @@ def test_a_reply_that_comes_before_send_returns_counts(connect, server: EchoServ
     assert others.wait(1)
 
 
+def test_nothing_is_sent_before_its_answer_can_be_heard(connect, server: EchoServer, monkeypatch) -> None:
+    session = connect(server.url)
+    is_open(session)
+    order: list[str] = []
+    send = session.send
+
+    def sends(message: str, *, wait: bool = True) -> None:
+        order.append("sends")
+        send(message, wait=wait)
+
+    def listens(observer: Any, scheduler: Any = None) -> Any:
+        # Another that is asked now, and an opening that is told of, send what they find.
+        session._replies._changed(session.current_state)
+        order.append("listens")
+        return session.messages.data.subscribe(observer)
+
+    monkeypatch.setattr(session, "send", sends)
+    assert ask(session, 1, messages=Observable(listens)).run() == "1 asked"
+    assert order == ["listens", "sends"]
+
+
 def test_the_messages_of_another_stream_may_answer(connect, server: EchoServer) -> None:
     session = connect(server.url)
     lengths = session.messages.body.pipe(ops.map(len))
