@@ -46,7 +46,7 @@ class _Group:
         self.key_of = key_of
         self.name = name  # of the function
         # Both are written under the lock of the Replies.
-        self.asks: dict[Hashable, _Ask] = {}
+        self.asks: dict[Hashable, _Ask] = {}  # none has the key None
         self.reading: abc.DisposableBase | None = None  # of the source; None as well until that is subscribed to
 
 
@@ -190,8 +190,7 @@ class Replies:
 
     def _take(self, group: _Group, message: Any) -> None:  # noqa: ANN401 whatever the source has
         try:
-            key = group.key_of(message)
-            ask = None if key is None else group.asks.get(key)
+            ask = group.asks.get(group.key_of(message))
         except BaseException as error:  # noqa: BLE001 it is the user's
             consequence = "the message is taken for no reply, and nothing else is affected"
             told(error, "ask", failing(self._link, f"reply={group.name}", consequence))

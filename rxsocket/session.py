@@ -236,8 +236,8 @@ class Session(Runner):
             unsubscribe: That which tells it to stop, likewise; None where there is none.
             matches: Whether a message is one of the topic's; asked once for each, while anybody is subscribed. What it
                 raises is in ``errors``, as a :class:`~rxsocket.FunctionException`, and the message is passed over.
-            messages: The stream of messages; ``messages.data`` unless given. It is subscribed to like any: what was held
-                until somebody would, comes then.
+            messages: The stream of messages; ``messages.data`` unless given. It is subscribed to like any: what was
+                held until somebody would, comes then.
 
         Returns:
             A hot stream, on the session's thread. Completes when the session is closed. A message that the outgoing
@@ -297,8 +297,8 @@ class Session(Runner):
                 :class:`~rxsocket.FunctionException`, and the message is taken for no reply.
             key: To which key the reply is; None where ``reply`` says yes or no.
             timeout: Seconds for all of it; None for no end.
-            messages: The stream of messages; ``messages.data`` unless given. It is subscribed to like any: what was held
-                until somebody would, comes then.
+            messages: The stream of messages; ``messages.data`` unless given. It is subscribed to like any: what was
+                held until somebody would, comes then.
 
         Returns:
             A stream of one item, on the session's thread. It errors with a :class:`~rxsocket.ReplyTimeoutException`, on

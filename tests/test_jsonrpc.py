@@ -13,6 +13,7 @@ from msgspec import Raw
 from reactivex import Observable
 from servers import EchoServer, Seen, Wire
 
+import rxsocket.deadlines
 import rxsocket.jsonrpc
 from rxsocket.errors import (
     DecodeException,
@@ -24,6 +25,12 @@ from rxsocket.errors import (
 )
 from rxsocket.frames import Close
 from rxsocket.jsonrpc import JsonRpc, Request
+
+
+@pytest.fixture(autouse=True)
+def _ends_soon(monkeypatch) -> None:
+    """Let the deadlines' thread look more often, for tests that wait for its end."""
+    monkeypatch.setattr(rxsocket.deadlines, "PERIOD", 0.01)
 
 
 class Point(msgspec.Struct):
@@ -120,6 +127,14 @@ def test_results_that_come_in_another_order_go_to_their_calls_and_each_text_is_d
     results = [Seen(rpc.call("x", [number])) for number in range(20)]
     assert [seen.one() for seen in results] == [[number] for number in range(20)]
     assert len(decoded) == 20
+
+
+def test_a_request_of_the_peer_with_the_same_id_is_no_answer(connect, play) -> None:
+    def answer(message: dict[str, Any]) -> object:
+        return {"id": message["id"], "method": "x", "params": 1}, {"id": message["id"], "result": 2}
+
+    _, rpc, _ = connected(connect, play, answer)
+    assert rpc.call("x").run() == 2
 
 
 def test_an_error_object_is_an_exception_with_its_members(connect, play) -> None:

@@ -12,11 +12,13 @@ from itertools import count
 from typing import Any
 
 import pytest
+import reactivex
 import reactivex.operators as ops
 from reactivex import Observable
 from servers import DEADLINE, EchoServer, Seen, Wire, in_turn, within
 from threads import in_threads
 
+import rxsocket.deadlines
 import rxsocket.replies
 from rxsocket.backoff import Backoff
 from rxsocket.deadlines import DEADLINES
@@ -31,8 +33,16 @@ from rxsocket.errors import (
 from rxsocket.frames import Close
 from rxsocket.session import Session
 from rxsocket.socket import websocket
+from rxsocket.states import CloseEvent, Connecting
 
 AT_ONCE = Backoff(initial=0, jitter=0)
+MIB = 1 << 20
+
+
+@pytest.fixture(autouse=True)
+def _ends_soon(monkeypatch) -> None:
+    """Let the deadlines' thread look more often, for tests that wait for its end."""
+    monkeypatch.setattr(rxsocket.deadlines, "PERIOD", 0.01)
 
 
 def is_open(session: Session, connection: int = 1) -> None:
@@ -182,17 +192,16 @@ def test_a_second_with_a_key_that_is_open_is_an_error_and_the_first_is_unharmed(
     assert not DEADLINES._heap or all(each.action is None for _, _, each in DEADLINES._heap)
 
 
-def test_who_unsubscribes_forgets_it(connect, server: EchoServer) -> None:
-    session = connect(server.url)
+def test_who_unsubscribes_forgets_it(connect, play) -> None:
+    session = connect(play(answering(lambda wire, message: message == "go" and wire.send("1 here", "2 here"))))
     is_open(session)
     seen: list[str] = []
-    with session.order:  # nothing goes out, and so nothing comes
-        ask(session, 1).subscribe(seen.append).dispose()
-        assert nothing_is_left(session)
-    session.send("end")
-    session.messages.body.pipe(ops.first(lambda text: text == "end")).run()
+    ask(session, 1).subscribe(seen.append).dispose()
+    assert nothing_is_left(session)
+    other = Seen(ask(session, 2))
+    session.send("go")
+    assert other.one() == "2 here"
     assert seen == []
-    assert ask(session, 1).run() == "1 asked"
 
 
 def test_from_whichever_threads_each_gets_its_own(connect, server: EchoServer) -> None:
@@ -246,6 +255,37 @@ def test_what_was_not_sent_when_a_connection_was_lost_is_sent_on_the_next(connec
     assert seen.one() == "1 asked"
 
 
+def test_the_loss_of_an_earlier_connection_that_is_told_of_late_ends_nothing(connect, play) -> None:
+    session = connect(play(in_turn(lambda wire: None, silent)), reconnect=AT_ONCE)
+    is_open(session, 2)
+    sent = Seen(ask(session, 1))
+    with session.order:
+        unsent = Seen(ask(session, 2))
+    (open_ask,) = session._replies._open_asks()[1:]
+    open_ask.connection = None  # as if there had been no connection
+    lost = CloseEvent(1006, "", "network", was_clean=False, connection=1)
+    session._replies._changed(Connecting(lost=lost))
+    assert (sent.error, unsent.error) == (None, None)
+
+
+def test_the_close_ends_it_also_where_messages_go_on(connect, play) -> None:
+    session = connect(play(silent))
+    is_open(session)
+    seen = Seen(ask(session, 1, messages=reactivex.never()))
+    session.close()
+    assert type(seen.error) is ReplyException
+    assert type(failed(ask(session, 2, messages=reactivex.never()), ReplyException)) is ReplyException
+
+
+def test_at_a_deadline_nothing_waits_for_the_peer_to_read(connect, play, monkeypatch) -> None:
+    session = connect(play(silent))
+    is_open(session)
+    waits: list[bool] = []
+    monkeypatch.setattr(session, "send", lambda message, *, wait: waits.append(wait))
+    Seen(ask(session, 1, timeout=0.02).pipe(ops.retry(2), ops.materialize())).one()
+    assert waits == [True, False]
+
+
 def test_when_the_session_is_closed_it_fails_and_at_once_after_that(connect, play) -> None:
     session = connect(play(silent))
     is_open(session)
@@ -271,7 +311,7 @@ def test_what_cannot_be_sent_fails_with_that(connect, play) -> None:
     is_open(session)
     error: Exception | None = None
     while error is None:
-        seen = Seen(session.ask(bytes(1 << 20), reply=bool, timeout=None))
+        seen = Seen(session.ask(bytes(MIB), reply=bool, timeout=None))
         error = seen.error
     assert isinstance(error, SendException)
     read.set()

@@ -159,6 +159,22 @@ def test_an_end_while_there_is_no_connection_is_not_told_to_the_next(connect, pl
     assert told.rest() == [(1, "+ticks"), (2, "+ticks"), (2, "-ticks")]
 
 
+def test_who_comes_and_goes_before_the_server_can_be_told_leaves_it_as_it_is(connect, play) -> None:
+    told = Told()
+    session = connect(play(told.script), reconnect=Backoff(initial=3600, maximum=3600))
+    is_open(session)
+    topic = ticks(session)
+    subscription = topic.subscribe()
+    session.send("hang up")
+    session.is_connecting.pipe(ops.first(bool)).run()
+    subscription.dispose()
+    session.reconnect()
+    is_open(session, 2)
+    topic._looks.run(lambda: topic.subscribe().dispose())  # as if another thread were at it just then
+    session.close()
+    assert told.rest() == [(1, "+ticks")]
+
+
 def test_a_function_that_gives_the_message_is_called_each_time_it_is_sent(connect, play) -> None:
     told = Told()
     session = connect(play(told.script), reconnect=AT_ONCE)
