@@ -10,25 +10,28 @@ floor modules
 11    ``demo``: what the command shows (extra ``demo``)
 10    ``sync``: a store and a server kept the same; ``hub``: a server to sync with and to chat on (extra ``hub``);
       ``demo_stage``: where the demo's steps play
-9     ``socket``: an endpoint, described; ``demo_view``: the demo in a terminal, or in plain lines
+9     ``socket``: an endpoint, described; ``jsonrpc``: calls over a session; ``demo_view``: the demo in a terminal, or
+      in plain lines
 8     ``session``: a connection to a server, as its user has it
 7     ``runner``: a session's thread, through all its connections
 6     ``conversation``: what a session says and hears on one of them, from any thread; ``simulated``: a session
       without a network
 5     ``channel``: an open connection in messages; ``streams``: what there is to hear of a session
 4     ``opening``: makes a connection, by websocket-client; ``lifecycle``: where a session stands, as streams;
-      ``outgoing``: what is on its way out
-3     ``handshake``: RFC 6455's opening one, as text; ``messages``: what a session receives, as streams; ``states``: the
-      table of a session's life; ``encoding``: RFC 6455 from messages to bytes; ``decoding``: from bytes to messages;
+      ``outgoing``: what is on its way out; ``messages``: what a session receives, as streams; ``topics``: that a server
+      is told of; ``replies``: to what was asked
+3     ``handshake``: RFC 6455's opening one, as text; ``encoding``: RFC 6455 from messages to bytes; ``decoding``: from
+      bytes to messages; ``gaps``: where messages may be missing; ``link``: what topics and replies need of a session;
       ``store``: values that change by handlers; ``delivery``: of a stream to a subscriber, by a queue or in batches;
       ``asynchronous``: to a coroutine
-2     ``updates``: of a store, one at a time; ``history``: of its values; ``options``: of an endpoint; ``connection``:
-      an open socket
+2     ``states``: the table of a session's life; ``updates``: of a store, one at a time; ``history``: of its values;
+      ``options``: of an endpoint; ``connection``: an open socket
 1     ``subjects``; ``resource``: the codec of entities; ``urls``: which can work; ``frames``: RFC 6455's; ``deflate``:
       RFC 7692, without I/O; ``backoff``: when to try again; ``backlog``: what waits for a subscriber
 0     ``errors``; ``lenses``; ``loops``: of asyncio, told by threads; ``handlers``: of a store; ``checks``: of numbers
       that are chosen; ``masking``: of frames; ``waiting``: for a socket; ``keepalive``: of a connection; ``keeper``: of
-      sessions that are held up; ``chat``: the hub's rooms; ``entity``: what clients of a hub's path share
+      sessions that are held up; ``deadlines``: many, on one thread; ``chat``: the hub's rooms; ``entity``: what clients
+      of a hub's path share
 ===== =================================================================================================================
 """
 
@@ -43,17 +46,23 @@ from .errors import (
     ConnectionException,
     DecodeException,
     EndpointException,
+    FunctionException,
     HandshakeException,
     HoldException,
+    JsonRpcException,
     OverflowException,
     ProtocolException,
+    ReplyException,
+    ReplyTimeoutException,
     RxSocketException,
     SendException,
     SubscriberException,
 )
 from .frames import Close
+from .gaps import Gap
 from .handlers import EmittingHandler, Handler, handled_by
 from .history import History, Tracker
+from .jsonrpc import JsonRpc, Request
 from .lenses import Lens, element, field, index, key, or_default, path
 from .messages import MessageEvent, Messages
 from .resource import Resource, next_id
@@ -80,11 +89,15 @@ __all__ = [
     "Deflate",
     "EmittingHandler",
     "EndpointException",
+    "FunctionException",
+    "Gap",
     "Handler",
     "HandshakeException",
     "History",
     "HoldException",
     "Initiator",
+    "JsonRpc",
+    "JsonRpcException",
     "Lens",
     "MessageEvent",
     "Messages",
@@ -93,6 +106,9 @@ __all__ = [
     "Overflow",
     "OverflowException",
     "ProtocolException",
+    "ReplyException",
+    "ReplyTimeoutException",
+    "Request",
     "Resource",
     "RootStore",
     "RxSocketException",

@@ -13,6 +13,10 @@
     ├── DecodeException          a message is not the entity that was expected
     ├── HoldException            messages that nobody had subscribed to, or that came in a pause, were let go
     ├── OverflowException        more items waited for a subscriber than may
+    ├── ReplyException           no reply came to what was asked
+    │   └── ReplyTimeoutException not in time
+    ├── JsonRpcException         a JSON-RPC peer answered with an error
+    ├── FunctionException        a function that was given raised, such as the matches of a topic
     └── SubscriberException      a subscriber raised
 
 ``ConnectionException``, ``SendException`` and ``CloseException`` keep fritz2's names. A wrong type of an argument is a
@@ -22,6 +26,7 @@ plain ``TypeError``, a wrong value of an option a plain ``ValueError``.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 __all__ = [
     "CertificateException",
@@ -29,10 +34,14 @@ __all__ = [
     "ConnectionException",
     "DecodeException",
     "EndpointException",
+    "FunctionException",
     "HandshakeException",
     "HoldException",
+    "JsonRpcException",
     "OverflowException",
     "ProtocolException",
+    "ReplyException",
+    "ReplyTimeoutException",
     "RxSocketException",
     "SendException",
     "SubscriberException",
@@ -146,6 +155,46 @@ class OverflowException(RxSocketException):
     def __init__(self, message: str, capacity: int) -> None:
         super().__init__(message, capacity)
         self.capacity = capacity
+
+
+class ReplyException(RxSocketException):
+    """No reply came to what was asked: the connection that it was sent on, or the session, ended before.
+
+    ``__cause__`` has what ended it, if that was not asked for.
+    """
+
+
+class ReplyTimeoutException(ReplyException):
+    """No reply came to what was asked in its time."""
+
+
+class JsonRpcException(RxSocketException):
+    """The peer answered a call with an error object (JSON-RPC 2.0, section 5.1); the first of ``args`` is its message.
+
+    Attributes:
+        code: Its code, such as -32601 for a method that the peer does not have.
+        data: What else it has; None where it has nothing.
+    """
+
+    def __init__(self, message: str, code: int, data: Any = None) -> None:  # noqa: ANN401 whatever the peer sends
+        super().__init__(message, code, data)
+        self.code = code
+        self.data = data
+
+    def __str__(self) -> str:
+        return f"{self.args[0]} ({self.code})" + ("" if self.data is None else f": {self.data}")
+
+
+class FunctionException(RxSocketException):
+    """A function that rxsocket was given raised; ``__cause__`` is what it raised.
+
+    Attributes:
+        function: Which, such as ``"matches of topic('ticks')"``.
+    """
+
+    def __init__(self, message: str, function: str) -> None:
+        super().__init__(message, function)
+        self.function = function
 
 
 class SubscriberException(RxSocketException):

@@ -9,11 +9,14 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from reactivex import Observable, abc
+from reactivex.disposable import CompositeDisposable
 from reactivex.observer import AutoDetachObserver
 
 from .errors import HoldException
 from .frames import Message
-from .subjects import Report, SerialQueue, Subject, told
+from .gaps import Gap, windowed
+from .states import CloseEvent, OpenEvent
+from .subjects import Report, SerialQueue, Subject, guarded, told
 
 __all__ = ["MessageEvent", "Messages"]
 
@@ -118,6 +121,7 @@ class Messages(_View[MessageEvent]):
         self.body: Observable[str] = self._body
         self.blob: Observable[bytes] = self._blob
         self.array_buffer: Observable[memoryview] = self._array_buffer
+        self._gaps: Subject[Gap] = Subject("messages.with_gaps()", report)
         self._wake = wake
         self._fail = fail
         self._max_held = max_held
@@ -128,13 +132,40 @@ class Messages(_View[MessageEvent]):
         # Only who delivers touches these: the session's thread, and once it has _ended, who runs _after_the_end.
         self._listener: _Listener | None = None  # who is the only one to listen, in this arrangement
         self._listener_of: object = None
-        self._held: deque[MessageEvent] = deque()
+        self._held: deque[MessageEvent | Gap] = deque()
         self._held_size = 0
         self._dropped = 0  # how many were let go since that was told
         self._dropped_size = 0
+        self._missing = 0  # how many were let go since the last gap
         self._ended = False  # written once, under _handover
         self._handover = threading.Lock()
         self._after_the_end = SerialQueue()
+
+    def with_gaps(self) -> Observable[MessageEvent | Gap]:
+        """Return the stream of the messages, with a :class:`Gap` wherever a reconnect may have lost some.
+
+        A gap comes in its place among the messages, also if these are held; when it comes, ``opens`` has told of the
+        new connection already, and no message of that has come. For an aggregate that has to begin anew then, say.
+        """
+
+        def subscribe(
+            observer: abc.ObserverBase[MessageEvent | Gap], scheduler: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            # First the gaps: that somebody subscribes to the messages lets both go.
+            gaps = self._gaps.subscribe(observer.on_next, scheduler=scheduler)
+            return CompositeDisposable(gaps, self.subscribe(observer, scheduler=scheduler))
+
+        stream: Observable[MessageEvent | Gap] = Observable(subscribe)
+        return stream.pipe(guarded("messages.with_gaps()", self._report))
+
+    def windows(self) -> Observable[Observable[MessageEvent]]:
+        """Return a stream with a window for each connection: the stream of its messages, which completes at its end.
+
+        The first comes at the subscription, at once, and each further one with the opening of a connection, which is
+        when the one before completes; the last completes with the messages. A window is hot: subscribe to it when it
+        comes. Who has subscribed to one gets it to its end, also if no further windows are wanted.
+        """
+        return windowed(self.with_gaps(), "messages.windows()", self._report)
 
     @property
     def is_full(self) -> bool:
@@ -158,6 +189,7 @@ class Messages(_View[MessageEvent]):
         """Say how many messages were let go, if any were. On the session's thread."""
         count, size = self._dropped, self._dropped_size
         self._dropped = self._dropped_size = 0
+        self._missing += count
         if count:
             self._fail(
                 HoldException(
@@ -167,6 +199,15 @@ class Messages(_View[MessageEvent]):
                     size,
                 )
             )
+
+    def reopen(self, closed: CloseEvent, opened: OpenEvent) -> None:
+        """Mark where one connection's messages end and another's begin; :meth:`drain` is due after that.
+
+        On the session's thread.
+        """
+        self._held.append(Gap(closed, opened, self._missing))
+        self._missing = 0
+        self._bound()
 
     def pause(self) -> None:
         """Hold messages from now on; when the bound is reached, reading stops, and TCP holds the rest."""
@@ -232,6 +273,9 @@ class Messages(_View[MessageEvent]):
         """Deliver what was held, if somebody listens and it is not paused. On the session's thread."""
         while self._held and self._listening and not self._paused:
             event = self._held.popleft()
+            if isinstance(event, Gap):
+                self._gaps.on_next(event)
+                continue
             self._held_size -= len(event.data)
             self._emit(event.data, event.connection)
 
@@ -240,6 +284,10 @@ class Messages(_View[MessageEvent]):
             self._held.append(MessageEvent(message, connection))
             self._held_size += len(message)
         self.drain()
+        self._bound()
+
+    def _bound(self) -> None:
+        """Let go what is held, if that is too much and nobody seems to listen."""
         # Looked at in this order, since who began paused subscribes first and resumes then, maybe at this moment.
         unheard = not self._paused and not self._listening
         if unheard and (self._held_size > self._max_held or len(self._held) > self._max_held_messages):
@@ -288,10 +336,13 @@ class Messages(_View[MessageEvent]):
                 stream.on_completed()
 
     def _let_go(self) -> None:
-        messages, size = len(self._held), self._held_size
+        messages = sum(isinstance(event, MessageEvent) for event in self._held)
+        size = self._held_size
         self._held.clear()
         self._held_size = 0
         self._listening = True
+        if not messages:
+            return  # of gaps alone; but they take room, too
         self._fail(
             HoldException(
                 f"{messages} messages (of size {size}) came before anybody had subscribed, and were let go; what comes "

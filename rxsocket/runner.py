@@ -175,9 +175,14 @@ class Runner(Conversation):
                 return None
             with self._lock:
                 self._channel = channel = Channel(connection, self._number, self._options)
+                lost = None
+                opened = OpenEvent(connection.url, connection.protocol, self._number, connection.headers)
                 if isinstance(self._state, Connecting):
+                    lost = self._state.lost
                     self._opening = None
-                    self._enter(Open(OpenEvent(connection.url, connection.protocol, self._number, connection.headers)))
+                    self._enter(Open(opened))
+            if lost is not None:
+                self.messages.reopen(lost, opened)
             if channel.number > 1:
                 self._log(logging.INFO, "connected again" + (f", at try {attempt}" if attempt else ""))
             return self._serve(channel)

@@ -9,7 +9,7 @@ from functools import partial
 
 from reactivex import Observable
 
-from .errors import RxSocketException, SendException, SubscriberException
+from .errors import FunctionException, RxSocketException, SendException, SubscriberException
 from .lifecycle import Lifecycle
 from .messages import Messages
 from .subjects import SerialQueue, Subject
@@ -41,15 +41,15 @@ class Streams(Lifecycle):
     def __init__(
         self, url: str, wake: Callable[[], None], *, max_held: int, max_held_messages: int, paused: bool
     ) -> None:
-        super().__init__(self._report_subscriber)
+        super().__init__(self.report_subscriber)
         self._url = url  # written by the thread that delivers
         self._reports = SerialQueue()
         self._errors: Subject[RxSocketException] = Subject("errors", _log_subscriber)
         self.errors: Observable[RxSocketException] = self._errors
-        self._round_trips: Subject[float] = Subject("round_trips", self._report_subscriber)
+        self._round_trips: Subject[float] = Subject("round_trips", self.report_subscriber)
         self.round_trips: Observable[float] = self._round_trips
         self.messages = Messages(
-            self._report_subscriber,
+            self.report_subscriber,
             wake,
             self.report,
             max_held=max_held,
@@ -64,7 +64,7 @@ class Streams(Lifecycle):
 
     def report(self, error: RxSocketException) -> None:
         """Log an error, and deliver it to the subscribers of :attr:`errors`. From any thread."""
-        raised = error.__cause__ if isinstance(error, SubscriberException) else None
+        raised = error.__cause__ if isinstance(error, SubscriberException | FunctionException) else None
         if isinstance(raised, SendException):  # of a subscriber that answers, after a close: it needs no traceback
             self._log(logging.WARNING, f"{error} ({raised})")
         else:
@@ -94,7 +94,8 @@ class Streams(Lifecycle):
             stack.callback(self._events.run, self._states.on_completed)
             stack.callback(self.messages.complete)
 
-    def _report_subscriber(self, stream: str, error: BaseException) -> None:
+    def report_subscriber(self, stream: str, error: BaseException) -> None:
+        """Report what a subscriber of a stream raised. From any thread."""
         failure = SubscriberException(stream)
         failure.__cause__ = error
         self.report(failure)

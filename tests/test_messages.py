@@ -12,7 +12,9 @@ from threads import in_threads
 
 from rxsocket.errors import HoldException
 from rxsocket.frames import Message
+from rxsocket.gaps import Gap
 from rxsocket.messages import MessageEvent, Messages
+from rxsocket.states import CloseEvent, OpenEvent
 
 VIEWS = ("messages", "data", "body", "blob", "array_buffer")
 MIXED: list[Message] = ["a", b"b", "", b"", "\u20ac"]
@@ -406,6 +408,79 @@ def test_a_resume_at_any_moment_of_a_delivery_lets_nothing_go_that_somebody_list
     source.drain()
     assert source.failures == []
     assert seen == list("abcd")
+
+
+# --- gaps
+
+
+def ended(connection: int) -> tuple[CloseEvent, OpenEvent]:
+    """What the session says when a connection is there after another."""
+    closed = CloseEvent(1006, "", "network", was_clean=False, connection=connection)
+    return closed, OpenEvent("ws://host/", None, connection + 1)
+
+
+def test_a_gap_comes_in_its_place_among_the_messages_and_only_where_it_is_asked_for() -> None:
+    source = Source()
+    plain, seen = source.listen("messages"), []
+    source.messages.with_gaps().subscribe(seen.append, on_completed=lambda: seen.append("completed"))
+    source.deliver("a")
+    source.messages.reopen(*ended(1))
+    source.drain()
+    source.deliver("b", connection=2)
+    source.messages.complete()
+    a, b = MessageEvent("a", 1), MessageEvent("b", 2)
+    assert seen == [a, Gap(*ended(1)), b, "completed"]
+    assert plain == [a, b, "completed"]
+
+
+def test_gaps_alone_are_held_and_delivered_in_order_and_to_who_comes_after_the_end_too() -> None:
+    source = Source()
+    source.deliver("a")
+    source.messages.reopen(*ended(1))
+    source.messages.reopen(*ended(2))
+    source.messages.complete()
+    seen: list[Any] = []
+    source.messages.with_gaps().subscribe(seen.append, on_completed=lambda: seen.append("completed"))
+    assert seen == [MessageEvent("a", 1), Gap(*ended(1)), Gap(*ended(2)), "completed"]
+
+
+def test_a_gap_says_how_many_messages_before_it_were_let_go() -> None:
+    source = Source(paused=True)
+    source.deliver("a")
+    source.messages.drop(["b", "c"])
+    source.messages.tell_dropped()
+    source.messages.tell_dropped()
+    source.messages.reopen(*ended(1))
+    source.messages.reopen(*ended(2))
+    seen: list[Any] = []
+    source.messages.with_gaps().subscribe(seen.append)
+    source.messages.resume()
+    source.drain()
+    assert seen == [MessageEvent("a", 1), Gap(*ended(1), 2), Gap(*ended(2), 0)]
+    assert [failure.messages for failure in source.failures] == [2]
+
+
+def test_gaps_take_room_but_are_no_messages_that_were_let_go() -> None:
+    source = Source(max_held_messages=3)
+    for connection in range(1, 5):
+        source.messages.reopen(*ended(connection))
+    assert not source.failures
+    assert not source.messages._held
+    source = Source(max_held_messages=3)
+    source.deliver("a", "b")
+    source.messages.reopen(*ended(1))
+    source.deliver("c", connection=2)
+    assert [(failure.messages, failure.size) for failure in source.failures] == [(3, 3)]
+
+
+def test_who_unsubscribes_gets_no_gaps_either() -> None:
+    source = Source()
+    seen: list[Any] = []
+    source.messages.with_gaps().subscribe(seen.append).dispose()
+    source.messages.reopen(*ended(1))
+    source.drain()
+    assert not seen
+    assert not source.messages._gaps.observers
 
 
 # --- the end
