@@ -13,7 +13,14 @@ from reactivex import Observable
 
 from .channel import Answer, Channel
 from .encoding import encode_close, encode_pong
-from .errors import ConnectionException, ProtocolException, RxSocketException, SendException, SubscriberException
+from .errors import (
+    ConnectionException,
+    DecodeException,
+    ProtocolException,
+    RxSocketException,
+    SendException,
+    SubscriberException,
+)
 from .frames import CONTROL, MAX_REASON, NO_STATUS_RECEIVED, PING, Close, Payload, Ping
 from .keeper import Kept
 from .lifecycle import Lifecycle
@@ -82,6 +89,7 @@ class Conversation(Lifecycle):
             self._report_subscriber,
             self._waiter.wake,
             self.report,
+            self._report_undecodable,
             max_held=options.max_held,
             max_held_messages=options.max_held_messages,
             paused=paused,
@@ -106,6 +114,12 @@ class Conversation(Lifecycle):
             self._log(logging.WARNING, f"{error} ({raised})")
         else:
             self._log(logging.WARNING, str(error), raised)
+        self._deliver_error(error)
+
+    def _report_undecodable(self, error: DecodeException, count: int) -> None:
+        # A peer that sends nothing else must not fill the log: it has the first, the second, the fourth, and so on.
+        if count & (count - 1) == 0:
+            self._log(logging.WARNING, str(error) + (f" ({count} messages so far; not all are logged)" * (count > 1)))
         self._deliver_error(error)
 
     def _deliver_error(self, error: RxSocketException) -> None:

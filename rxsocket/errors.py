@@ -10,7 +10,7 @@
     ├── ProtocolException        the peer broke RFC 6455, or a limit
     ├── SendException            a message, or a ping, was not sent, or may have been lost
     ├── CloseException           a close code or reason that may not be sent
-    ├── DecodeException          a message is not the entity that was expected
+    ├── DecodeException          a message is not the value that was expected
     ├── HoldException            messages that nobody had subscribed to, or that came in a pause, were let go
     ├── OverflowException        more items waited for a subscriber than may
     └── SubscriberException      a subscriber raised
@@ -109,15 +109,18 @@ class CloseException(RxSocketException):
 
 
 class DecodeException(RxSocketException):
-    """A message is not the entity that was expected; the message names the field at fault.
+    """A message is not the value that was expected; the text names the field at fault.
 
     Attributes:
         raw: The message as it came.
+        path: Of the field at fault, such as ``"$.price"`` or ``"$.legs[1].price"``, where ``$`` is the whole; empty
+            where it is no field's fault, or a codec other than msgspec's does not say.
     """
 
-    def __init__(self, message: str, raw: str | bytes) -> None:
-        super().__init__(message, raw)
+    def __init__(self, message: str, raw: str | bytes, path: str = "") -> None:
+        super().__init__(message, raw, path)
         self.raw = raw
+        self.path = path
 
 
 class HoldException(RxSocketException):

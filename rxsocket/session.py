@@ -7,14 +7,15 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cached_property, partial
 from types import TracebackType
-from typing import Self
+from typing import Any, Generic, Self, cast
 from urllib.parse import SplitResult
 
 from reactivex import Observable
 from reactivex.subject import AsyncSubject
 
+from .codec import MessageT
 from .conversation import session_threads
 from .encoding import content_of, encode_close
 from .errors import ConnectionException
@@ -29,17 +30,19 @@ __all__ = ["Session"]
 CUT_SECONDS = 0.1  # for the session's thread to cut the connection by itself at a close's deadline
 EXIT_SECONDS = 0.8  # for all sessions together to close at the interpreter's exit
 
-_open_sessions: set[Session] = set()  # under _open_sessions_lock
+_open_sessions: set[Session[Any]] = set()  # under _open_sessions_lock
 _open_sessions_lock = threading.Lock()
 
 
-class Session(Runner):
+class Session(Runner, Generic[MessageT]):
     """A connection to a server and what it says, from Connecting to Closed.
 
     Made by :meth:`rxsocket.Socket.connect`. A thread of its own connects, reads, and calls the subscribers of its
     streams. On another thread come only the current value, for who subscribes; what was held, for who subscribes or
     resumes after the end; the end, if that thread has given up the attempt to connect; and errors, if that thread found
     them. As a context manager it closes at the end of the block.
+
+    With a codec it is a ``Session[T]`` of the codec's values; without one, of ``str | bytes``.
 
     Attributes:
         messages: What the server sends. Completes after the last message.
@@ -62,6 +65,7 @@ class Session(Runner):
         paused: bool,
     ) -> None:
         super().__init__(url, find_url, protocols, options, paused=paused, forget=partial(_forget, self))
+        self._encode = None if options.codec is None else options.codec.encode
 
     def start(self) -> Self:
         """Begin to connect, once; :meth:`rxsocket.Socket.connect` has done so already. Returns the session itself.
@@ -91,8 +95,15 @@ class Session(Runner):
 
     # --- what it is told
 
-    def send(self, message: str | bytes | bytearray | memoryview, *, wait: bool = True) -> None:
-        """Send a text (str), or a binary message (bytes, bytearray, memoryview).
+    @cached_property
+    def received(self) -> Observable[MessageT]:
+        """What the codec makes of the messages, as :meth:`Messages.decode` tells; without one, ``messages.data``."""
+        codec = self._options.codec
+        stream: Observable[Any] = self.messages.data if codec is None else self.messages.decode(codec)
+        return cast("Observable[MessageT]", stream)
+
+    def send(self, message: MessageT | str | bytes | bytearray | memoryview, *, wait: bool = True) -> None:
+        """Send a text (str), a binary message (bytes, bytearray, memoryview), or what the codec makes one of.
 
         May be called from any thread: a message is sent whole, and each thread's in order. It waits for
         ``send_timeout`` at the most: for a connection, also for the next one where a :class:`~rxsocket.Backoff` makes
@@ -106,7 +117,7 @@ class Session(Runner):
         the session's thread run (``sys.getswitchinterval()``).
 
         Args:
-            message: What to send.
+            message: What to send; what is a str or bytes goes as it is, also with a codec.
             wait: Whether it may wait. False: it raises where there is no connection, and else takes up to
                 ``max_outgoing`` bytes.
 
@@ -114,10 +125,10 @@ class Session(Runner):
             SendException: The session is closed, is closing for good, or was prepared and not started; the connection
                 was found lost; ``send_timeout`` passed while waiting; or, where it does not wait, there is no
                 connection, or over ``max_outgoing`` bytes are on their way out.
-            TypeError: The message is of another type.
+            TypeError: The message is of another type, and there is no codec, or it raised; ``__cause__`` has what.
             ValueError: The text has a lone surrogate, and so can't be UTF-8.
         """
-        opcode, payload = content_of(message)
+        opcode, payload = content_of(message, self._encode)
         with self._lock:
             outgoing = self._outgoing
             if outgoing is None or not outgoing.is_free(len(payload)):
@@ -243,12 +254,12 @@ class Session(Runner):
         self.close()
 
 
-def _remember(session: Session) -> None:
+def _remember(session: Session[Any]) -> None:
     with _open_sessions_lock:
         _open_sessions.add(session)
 
 
-def _forget(session: Session) -> None:
+def _forget(session: Session[Any]) -> None:
     with _open_sessions_lock:
         _open_sessions.discard(session)
 

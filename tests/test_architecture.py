@@ -38,13 +38,15 @@ FLOORS = {
     "entity": 0,
     "deflate": 1,
     "backoff": 1,
+    "codec": 1,
     "delivery": 1,
     "urls": 1,
     "history": 1,
-    "resource": 1,
     "frames": 1,
     "updates": 1,
     "connection": 2,
+    "resource": 2,
+    "views": 2,
     "options": 2,
     "store": 2,
     "states": 3,
@@ -92,6 +94,7 @@ TOWERS = (
         "handshake",
         "opening",
         "messages",
+        "views",
         "states",
         "lifecycle",
         "outgoing",
@@ -101,7 +104,7 @@ TOWERS = (
 )
 
 # What both stand on, and what is beside them: operators for any stream, the hub's rooms, and the demo's view.
-IN_NO_TOWER = {"errors", "subjects", "delivery", "chat", "entity", "demo_view"}
+IN_NO_TOWER = {"errors", "subjects", "delivery", "codec", "chat", "entity", "demo_view"}
 
 # The imports that lead upward, with the reason.
 LATE = {
