@@ -6,11 +6,12 @@ meet only in ``sync``:
 ===== =================================================================================================================
 floor modules
 ===== =================================================================================================================
-12    ``__main__``: the command line
-11    ``demo``: what the command shows (extra ``demo``)
-10    ``sync``: a store and a server kept the same; ``hub``: a server to sync with and to chat on (extra ``hub``);
+13    ``__main__``: the command line
+12    ``demo``: what the command shows (extra ``demo``)
+11    ``sync``: a store and a server kept the same; ``hub``: a server to sync with and to chat on (extra ``hub``);
       ``demo_stage``: where the demo's steps play
-9     ``socket``: an endpoint, described; ``demo_view``: the demo in a terminal, or in plain lines
+10    ``socket``: an endpoint, described
+9     ``cold``: a session while somebody is subscribed; ``demo_view``: the demo in a terminal, or in plain lines
 8     ``session``: a connection to a server, as its user has it
 7     ``runner``: a session's thread, through all its connections
 6     ``conversation``: what a session says and hears on one of them, from any thread
@@ -18,11 +19,13 @@ floor modules
 4     ``opening``: makes a connection, by websocket-client; ``lifecycle``: where a session stands, as streams;
       ``outgoing``: what is on its way out
 3     ``handshake``: RFC 6455's opening one, as text; ``messages``: what a session receives, as streams; ``states``: the
-      table of a session's life; ``encoding``: RFC 6455 from messages to bytes; ``decoding``: from bytes to messages
-2     ``store``: values that change by handlers; ``options``: of an endpoint; ``connection``: an open socket
-1     ``updates``: of a store, one at a time; ``history``: of its values; ``resource``: the codec of entities; ``urls``:
-      which can work; ``frames``: RFC 6455's; ``deflate``: RFC 7692, without I/O; ``backoff``: when to try again;
-      ``delivery``: of a stream to a subscriber, by a queue or in batches
+      table of a session's life; ``encoding``: RFC 6455 from messages to bytes; ``decoding``: from bytes to messages;
+      ``store``: values that change by handlers
+2     ``resource``: the codec of entities; ``options``: of an endpoint; ``connection``: an open socket; ``views``: of
+      messages, as they are and decoded
+1     ``updates``: of a store, one at a time; ``history``: of its values; ``urls``: which can work; ``frames``: RFC
+      6455's; ``deflate``: RFC 7692, without I/O; ``backoff``: when to try again; ``delivery``: of a stream to a
+      subscriber, by a queue or in batches; ``codec``: of values that go as messages
 0     ``errors``; ``lenses``; ``subjects``; ``handlers``: of a store; ``checks``: of numbers that are chosen;
       ``masking``: of frames; ``waiting``: for a socket; ``keepalive``: of a connection; ``keeper``: of sessions that
       are held up; ``chat``: the hub's rooms; ``entity``: what clients of a hub's path share
@@ -30,6 +33,7 @@ floor modules
 """
 
 from .backoff import Backoff
+from .codec import Codec, codec_of
 from .deflate import Deflate
 from .delivery import Overflow, batched, buffered
 from .errors import (
@@ -54,7 +58,7 @@ from .messages import MessageEvent, Messages
 from .resource import Resource, next_id
 from .session import Session
 from .socket import Socket, websocket
-from .states import Closed, CloseEvent, Closing, Connecting, Initiator, Open, OpenEvent, State
+from .states import Closed, CloseEvent, Closing, Connecting, EndException, Initiator, Open, OpenEvent, State
 from .store import RootStore, Store, SubStore, handler
 from .sync import Sync, SyncStatus, sync_with
 from .updates import Change
@@ -68,11 +72,13 @@ __all__ = [
     "CloseException",
     "Closed",
     "Closing",
+    "Codec",
     "Connecting",
     "ConnectionException",
     "DecodeException",
     "Deflate",
     "EmittingHandler",
+    "EndException",
     "EndpointException",
     "Handler",
     "HandshakeException",
@@ -102,6 +108,7 @@ __all__ = [
     "Tracker",
     "batched",
     "buffered",
+    "codec_of",
     "element",
     "field",
     "handled_by",

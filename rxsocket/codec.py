@@ -22,7 +22,18 @@ else:
 
     MessageT = TypeVar("MessageT")
 
-__all__ = ["Codec", "Format", "Invalid", "MessageT", "TypesCodec", "check_codec", "codec_of", "to_codec", "undecodable"]
+__all__ = [
+    "Codec",
+    "Format",
+    "Invalid",
+    "MessageT",
+    "TypesCodec",
+    "check_codec",
+    "check_invalid",
+    "codec_of",
+    "to_codec",
+    "undecodable",
+]
 
 T = TypeVar("T")
 A = TypeVar("A")
@@ -171,6 +182,12 @@ def check_codec(option: str, codec: object) -> None:
     """Raise a TypeError for what is no codec."""
     if not _is_codec(codec):
         raise TypeError(f"{option} is a codec, such as codec_of(Trade), not {codec!r}")
+
+
+def check_invalid(invalid: object) -> None:
+    """Raise a ValueError for what is not ``"skip"`` or ``"end"``."""
+    if invalid not in get_args(Invalid):
+        raise ValueError(f"invalid is 'skip' or 'end', not {invalid!r}")
 
 
 def _is_codec(thing: object) -> bool:

@@ -15,6 +15,9 @@
     ├── OverflowException        more items waited for a subscriber than may
     └── SubscriberException      a subscriber raised
 
+Beside :class:`~rxsocket.CloseEvent`, which it carries, stands another ``ConnectionException``:
+:class:`~rxsocket.EndException`, of a session that ended, and not in good order.
+
 ``ConnectionException``, ``SendException`` and ``CloseException`` keep fritz2's names. A wrong type of an argument is a
 plain ``TypeError``, a wrong value of an option a plain ``ValueError``.
 """

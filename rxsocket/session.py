@@ -160,7 +160,7 @@ class Session(Runner, Generic[MessageT]):
             self._join(channel.outgoing, PING, channel.keepalive.ping(time.monotonic(), answered))
         return answer.pipe(guarded("ping", self._report_subscriber))
 
-    def close(self, code: int = NORMAL_CLOSURE, reason: str = "") -> None:
+    def close(self, code: int = NORMAL_CLOSURE, reason: str = "", *, wait: bool = True) -> None:
         """Close the session: what was sent goes out first, then the close frame; then the peer's is awaited.
 
         From any thread, in any state, any number of times; only the first has an effect. While Connecting the attempt
@@ -172,6 +172,7 @@ class Session(Runner, Generic[MessageT]):
         Args:
             code: 1000, or 3000 to 4999 for your own; or another that RFC 6455, section 7.4, lets an endpoint send.
             reason: At most 123 bytes of UTF-8.
+            wait: Whether it may wait. False: it returns at once; the session's thread does the rest.
 
         Raises:
             CloseException: The code or the reason may not be sent. The session is as it was.
@@ -179,7 +180,7 @@ class Session(Runner, Generic[MessageT]):
         """
         self._begin_close(Close(code, reason))
         thread = threading.get_ident()
-        if thread in session_threads or thread == self._finisher or self._is_interrupted():
+        if not wait or thread in session_threads or thread == self._finisher or self._is_interrupted():
             return  # what waits for this thread, or was interrupted on it, has to go on first
         if not self._ended.wait(self._options.close_timeout + CUT_SECONDS):
             # The session's thread is held up by a subscriber: the connection ends all the same.

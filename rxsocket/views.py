@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 from reactivex import abc
 
-from .codec import Codec, Invalid, TypesCodec, undecodable
+from .codec import Codec, Invalid, TypesCodec, check_invalid, undecodable
 from .errors import DecodeException
 from .frames import Message
 from .subjects import Report, Subject, told
@@ -63,8 +63,7 @@ class Decoded(View[T]):
         subscribed: Callable[[], None],
         unsubscribed: Callable[[], None],
     ) -> None:
-        if invalid not in get_args(Invalid):
-            raise ValueError(f"invalid is 'skip' or 'end', not {invalid!r}")
+        check_invalid(invalid)
         self._codec = codec
         self._invalid = invalid
         self._fail = fail
