@@ -6,12 +6,13 @@ meet only in ``sync``:
 ===== =================================================================================================================
 floor modules
 ===== =================================================================================================================
-12    ``__main__``: the command line
-11    ``demo``: what the command shows (extra ``demo``)
-10    ``sync``: a store and a server kept the same; ``hub``: a server to sync with and to chat on (extra ``hub``);
+13    ``__main__``: the command line
+12    ``demo``: what the command shows (extra ``demo``)
+11    ``sync``: a store and a server kept the same; ``hub``: a server to sync with and to chat on (extra ``hub``);
       ``demo_stage``: where the demo's steps play
-9     ``socket``: an endpoint, described; ``jsonrpc``: calls over a session; ``demo_view``: the demo in a terminal, or
-      in plain lines
+10    ``socket``: an endpoint, described
+9     ``cold``: a session while somebody is subscribed; ``jsonrpc``: calls over a session; ``demo_view``: the demo in a
+      terminal, or in plain lines
 8     ``session``: a connection to a server, as its user has it
 7     ``runner``: a session's thread, through all its connections
 6     ``conversation``: what a session says and hears on one of them, from any thread; ``simulated``: a session
@@ -25,9 +26,10 @@ floor modules
       ``store``: values that change by handlers; ``delivery``: of a stream to a subscriber, by a queue or in batches;
       ``asynchronous``: to a coroutine
 2     ``states``: the table of a session's life; ``updates``: of a store, one at a time; ``history``: of its values;
-      ``options``: of an endpoint; ``connection``: an open socket
-1     ``subjects``; ``resource``: the codec of entities; ``urls``: which can work; ``frames``: RFC 6455's; ``deflate``:
-      RFC 7692, without I/O; ``backoff``: when to try again; ``backlog``: what waits for a subscriber
+      ``options``: of an endpoint; ``connection``: an open socket; ``resource``: the codec of entities; ``views``: of
+      messages, as they are and decoded
+1     ``subjects``; ``codec``: of values that go as messages; ``urls``: which can work; ``frames``: RFC 6455's;
+      ``deflate``: RFC 7692, without I/O; ``backoff``: when to try again; ``backlog``: what waits for a subscriber
 0     ``errors``; ``lenses``; ``loops``: of asyncio, told by threads; ``handlers``: of a store; ``checks``: of numbers
       that are chosen; ``masking``: of frames; ``waiting``: for a socket; ``keepalive``: of a connection; ``keeper``: of
       sessions that are held up; ``deadlines``: many, on one thread; ``chat``: the hub's rooms; ``entity``: what clients
@@ -38,6 +40,7 @@ floor modules
 from .asynchronous import AsyncItems, first, iterate
 from .backlog import Overflow
 from .backoff import Backoff
+from .codec import Codec, codec_of
 from .deflate import Deflate
 from .delivery import batched, buffered
 from .errors import (
@@ -68,7 +71,7 @@ from .messages import MessageEvent, Messages
 from .resource import Resource, next_id
 from .session import Session
 from .socket import Socket, websocket
-from .states import Closed, CloseEvent, Closing, Connecting, Initiator, Open, OpenEvent, State
+from .states import Closed, CloseEvent, Closing, Connecting, EndException, Initiator, Open, OpenEvent, State
 from .store import RootStore, Store, SubStore, handler
 from .sync import Sync, SyncStatus, sync_with
 from .updates import Change
@@ -83,11 +86,13 @@ __all__ = [
     "CloseException",
     "Closed",
     "Closing",
+    "Codec",
     "Connecting",
     "ConnectionException",
     "DecodeException",
     "Deflate",
     "EmittingHandler",
+    "EndException",
     "EndpointException",
     "FunctionException",
     "Gap",
@@ -124,6 +129,7 @@ __all__ = [
     "Tracker",
     "batched",
     "buffered",
+    "codec_of",
     "element",
     "field",
     "first",

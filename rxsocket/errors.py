@@ -10,7 +10,7 @@
     ├── ProtocolException        the peer broke RFC 6455, or a limit
     ├── SendException            a message, or a ping, was not sent, or may have been lost
     ├── CloseException           a close code or reason that may not be sent
-    ├── DecodeException          a message is not the entity that was expected
+    ├── DecodeException          a message is not the value that was expected
     ├── HoldException            messages that nobody had subscribed to, or that came in a pause, were let go
     ├── OverflowException        more items waited for a subscriber than may
     ├── ReplyException           no reply came to what was asked
@@ -18,6 +18,9 @@
     ├── JsonRpcException         a JSON-RPC peer answered with an error
     ├── FunctionException        a function that was given raised, such as the matches of a topic
     └── SubscriberException      a subscriber raised
+
+Beside :class:`~rxsocket.CloseEvent`, which it carries, stands another ``ConnectionException``:
+:class:`~rxsocket.EndException`, of a session that ended, and not in good order.
 
 ``ConnectionException``, ``SendException`` and ``CloseException`` keep fritz2's names. A wrong type of an argument is a
 plain ``TypeError``, a wrong value of an option a plain ``ValueError``.
@@ -118,15 +121,18 @@ class CloseException(RxSocketException):
 
 
 class DecodeException(RxSocketException):
-    """A message is not the entity that was expected; the message names the field at fault.
+    """A message is not the value that was expected; the text names the field at fault.
 
     Attributes:
         raw: The message as it came.
+        path: Of the field at fault, such as ``"$.price"`` or ``"$.legs[1].price"``, where ``$`` is the whole; empty
+            where it is no field's fault, or a codec other than msgspec's does not say.
     """
 
-    def __init__(self, message: str, raw: str | bytes) -> None:
-        super().__init__(message, raw)
+    def __init__(self, message: str, raw: str | bytes, path: str = "") -> None:
+        super().__init__(message, raw, path)
         self.raw = raw
+        self.path = path
 
 
 class HoldException(RxSocketException):

@@ -9,7 +9,7 @@ from functools import partial
 
 from reactivex import Observable
 
-from .errors import FunctionException, RxSocketException, SendException, SubscriberException
+from .errors import DecodeException, FunctionException, RxSocketException, SendException, SubscriberException
 from .lifecycle import Lifecycle
 from .messages import Messages
 from .subjects import SerialQueue, Subject
@@ -52,6 +52,7 @@ class Streams(Lifecycle):
             self.report_subscriber,
             wake,
             self.report,
+            self._report_undecodable,
             max_held=max_held,
             max_held_messages=max_held_messages,
             paused=paused,
@@ -69,6 +70,12 @@ class Streams(Lifecycle):
             self._log(logging.WARNING, f"{error} ({raised})")
         else:
             self._log(logging.WARNING, str(error), raised)
+        self._deliver_error(error)
+
+    def _report_undecodable(self, error: DecodeException, count: int) -> None:
+        # A peer that sends nothing else must not fill the log: it has the first, the second, the fourth, and so on.
+        if count & (count - 1) == 0:
+            self._log(logging.WARNING, str(error) + (f" ({count} messages so far; not all are logged)" * (count > 1)))
         self._deliver_error(error)
 
     def pause(self) -> None:

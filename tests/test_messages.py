@@ -10,7 +10,7 @@ import pytest
 from reactivex import Observable
 from threads import in_threads
 
-from rxsocket.errors import HoldException
+from rxsocket.errors import DecodeException, HoldException
 from rxsocket.frames import Message
 from rxsocket.gaps import Gap
 from rxsocket.messages import MessageEvent, Messages
@@ -27,10 +27,12 @@ class Source:
         self.reports: list[tuple[str, Exception]] = []
         self.wakes = 0
         self.failures: list[HoldException] = []
+        self.undecodable: list[tuple[DecodeException, int]] = []
         self.messages = Messages(
             lambda stream, error: self.reports.append((stream, error)),
             self._wake,
             self.failures.append,
+            lambda error, count: self.undecodable.append((error, count)),
             max_held=max_held,
             max_held_messages=max_held_messages,
             paused=paused,
