@@ -69,18 +69,21 @@ class Decoded(View[T]):
         self._fail = fail
         self._failures = 0  # written by who delivers
         if isinstance(codec, TypesCodec):
-            self._type_name = codec.name
+            name = self._expected = codec.name
             # Past the codec's own method: what it adds would be a tenth of what a small message costs.
             self.from_text, self.from_binary = codec.from_text, codec.from_binary
         else:
-            self._type_name = f"message of {type(codec).__name__}"
+            name = type(codec).__name__
+            self._expected = f"message of {name}"
             self.from_text = self.from_binary = codec.decode
-        super().__init__(f"messages.decode({self._type_name})", report, subscribed, unsubscribed)
+        super().__init__(f"messages.decode({name})", report, subscribed, unsubscribed)
 
     def is_of(self, codec: Codec[Any], invalid: Invalid) -> bool:
-        """Whether it is the stream for a codec, of equal types or the same, and for what to do at a failure."""
-        same = codec == self._codec if isinstance(codec, TypesCodec) else codec is self._codec
-        return same and invalid == self._invalid
+        """Whether it is the stream for a codec, the same or of equal types, and for what to do at a failure."""
+        mine = self._codec
+        if isinstance(mine, TypesCodec) and isinstance(codec, TypesCodec):
+            return bool(mine.type == codec.type) and invalid == self._invalid  # the format is of what is sent
+        return codec is mine and invalid == self._invalid
 
     def deliver(self, message: Message) -> None:
         """Decode a message, and deliver its value. By who delivers."""
@@ -96,7 +99,7 @@ class Decoded(View[T]):
         told(error, self.name, partial(self._tell, message))
 
     def _tell(self, message: Message, _: str, error: BaseException) -> None:
-        failure = undecodable(self._type_name, message, error)
+        failure = undecodable(self._expected, message, error)
         self._failures += 1
         self._fail(failure, self._failures)
         if self._invalid == "end":
