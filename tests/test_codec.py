@@ -202,9 +202,9 @@ def test_a_type_is_none_whatever_methods_its_values_have() -> None:
         assert isinstance(to_codec((kind,)), TypesCodec)
         with pytest.raises(TypeError, match=r"^codec is a codec, such as codec_of\(Trade\), not "):
             check_codec("codec", kind)
-    for thing in (None, "text", msgspec.json):
+    for thing in (None, "text", b"binary"):
         with pytest.raises(TypeError, match="is a codec"):
-            check_codec("codec", thing) if thing != "text" else check_codec("codec", thing.encode())
+            check_codec("codec", thing)
 
 
 def test_several_codecs_are_no_types() -> None:
