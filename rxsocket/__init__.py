@@ -12,12 +12,12 @@ floor modules
       ``demo_stage``: where the demo's steps play
 9     ``socket``: an endpoint, described; ``demo_view``: the demo in a terminal, or in plain lines
 8     ``session``: a connection to a server, as its user has it
-7     ``runner``: a session's thread, through all its connections
+7     ``runner``: a session's thread, through all its connections; ``replaying``: plays what a session told
 6     ``conversation``: what a session says and hears on one of them, from any thread; ``simulated``: a session
-      without a network
+      without a network; ``recording``: of what a session tells
 5     ``channel``: an open connection in messages; ``streams``: what there is to hear of a session
 4     ``opening``: makes a connection, by websocket-client; ``lifecycle``: where a session stands, as streams;
-      ``outgoing``: what is on its way out
+      ``outgoing``: what is on its way out; ``cassette``: what a session told, in a file
 3     ``handshake``: RFC 6455's opening one, as text; ``messages``: what a session receives, as streams; ``states``: the
       table of a session's life; ``encoding``: RFC 6455 from messages to bytes; ``decoding``: from bytes to messages;
       ``store``: values that change by handlers; ``delivery``: of a stream to a subscriber, by a queue or in batches;
@@ -35,9 +35,11 @@ floor modules
 from .asynchronous import AsyncItems, first, iterate
 from .backlog import Overflow
 from .backoff import Backoff
+from .cassette import Cassette
 from .deflate import Deflate
 from .delivery import batched, buffered
 from .errors import (
+    CassetteException,
     CertificateException,
     CloseException,
     ConnectionException,
@@ -56,6 +58,8 @@ from .handlers import EmittingHandler, Handler, handled_by
 from .history import History, Tracker
 from .lenses import Lens, element, field, index, key, or_default, path
 from .messages import MessageEvent, Messages
+from .recording import Recording, record
+from .replaying import Replay, replay
 from .resource import Resource, next_id
 from .session import Session
 from .socket import Socket, websocket
@@ -67,6 +71,8 @@ from .updates import Change
 __all__ = [
     "AsyncItems",
     "Backoff",
+    "Cassette",
+    "CassetteException",
     "CertificateException",
     "Change",
     "Close",
@@ -93,6 +99,8 @@ __all__ = [
     "Overflow",
     "OverflowException",
     "ProtocolException",
+    "Recording",
+    "Replay",
     "Resource",
     "RootStore",
     "RxSocketException",
@@ -119,6 +127,8 @@ __all__ = [
     "next_id",
     "or_default",
     "path",
+    "record",
+    "replay",
     "sync_with",
     "websocket",
 ]

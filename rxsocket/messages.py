@@ -137,6 +137,11 @@ class Messages(_View[MessageEvent]):
         self._after_the_end = SerialQueue()
 
     @property
+    def held(self) -> tuple[int, int]:
+        """How many messages are held, and their size. On the session's thread."""
+        return len(self._held), self._held_size
+
+    @property
     def is_full(self) -> bool:
         """Whether so much is held by a pause that reading must stop. On the session's thread."""
         return self._paused and (self._held_size >= self._max_held or len(self._held) >= self._max_held_messages)
