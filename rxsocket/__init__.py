@@ -7,9 +7,10 @@ meet only in ``sync``:
 floor modules
 ===== =================================================================================================================
 12    ``__main__``: the command line
-11    ``demo``: what the command shows (extra ``demo``)
+11    ``demo``: what the command shows (extra ``demo``); ``commands``: record, replay, serve, listen
 10    ``sync``: a store and a server kept the same; ``hub``: a server to sync with and to chat on (extra ``hub``);
-      ``demo_stage``: where the demo's steps play
+      ``serving``: plays a cassette to clients (extra ``hub``); ``lines``: messages for a terminal; ``demo_stage``:
+      where the demo's steps play
 9     ``socket``: an endpoint, described; ``demo_view``: the demo in a terminal, or in plain lines
 8     ``session``: a connection to a server, as its user has it
 7     ``runner``: a session's thread, through all its connections; ``replaying``: plays what a session told

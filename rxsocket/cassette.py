@@ -42,7 +42,7 @@ from msgspec import Struct, structs
 
 from . import errors
 from .errors import CassetteException, RxSocketException
-from .states import Closed, CloseEvent, Closing, Connecting, Open, State, transition
+from .states import Closed, CloseEvent, Closing, Connecting, Open, OpenEvent, State, transition
 
 __all__ = [
     "Binary",
@@ -266,6 +266,11 @@ class Cassette:
     def is_complete(self) -> bool:
         """Whether it has the session's end, Closed. If not, its writer was killed, or was told to end before."""
         return self._survey[1]
+
+    def openings(self) -> list[OpenEvent]:
+        """Return the event of each connection, in order; it is read through for that."""
+        lines = (self._decoded(number, text) for number, text in self._lines() if text.startswith(b'["open"'))
+        return [line.state.event for line in lines if isinstance(line, OpenLine)]
 
     def __repr__(self) -> str:
         return f"<Cassette {self.path} {self.url} {self.started:%Y-%m-%d %H:%M:%S}>"

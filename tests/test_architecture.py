@@ -71,6 +71,9 @@ FLOORS = {
     "demo_view": 9,
     "sync": 10,
     "hub": 10,
+    "serving": 10,
+    "lines": 10,
+    "commands": 11,
     "demo_stage": 10,
     "demo": 11,
     "__init__": 11,
@@ -282,7 +285,18 @@ def test_only_masking_names_numpy_which_it_loads_where_that_pays() -> None:
 
 
 def test_the_core_imports_its_three_dependencies_and_the_standard_library_alone() -> None:
-    heavier = {"chat", "entity", "hub", "demo", "demo_stage", "demo_view", "__main__"}  # the extras
+    heavier = {
+        "chat",
+        "entity",
+        "hub",
+        "serving",
+        "lines",
+        "commands",
+        "demo",
+        "demo_stage",
+        "demo_view",
+        "__main__",
+    }  # the extras
     for name in set(SOURCES) - heavier:
         outside = foreign(name) - set(sys.stdlib_module_names)
         assert outside <= {"reactivex", "websocket", "msgspec"}, name
@@ -309,7 +323,7 @@ def test_importing_rxsocket_imports_nothing_else_but_its_three_dependencies() ->
     )
     for heavy in ("asyncio", "http.server", "multiprocessing", "numpy", "rich", "unittest", "websockets"):
         assert heavy not in added
-    for extra in ("chat", "demo", "demo_stage", "demo_view", "hub", "__main__"):
+    for extra in ("chat", "commands", "demo", "demo_stage", "demo_view", "hub", "lines", "serving", "__main__"):
         assert f"rxsocket.{extra}" not in added
 
 
