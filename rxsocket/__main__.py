@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Sequence
 from importlib.metadata import version
-from typing import TextIO
 
 from . import commands
 from .backoff import Backoff
@@ -68,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _of_a_session(command, arguments)
     except ImportError as error:
         extra = "hub" if command == "serve" else command
-        _say(
+        commands.say(
             f"rxsocket {command} needs its extra: pip install 'rxsocket[{extra}]', or '.[{extra}]' in a clone "
             f"(no module {error.name})",
             sys.stderr,
@@ -223,13 +222,13 @@ def _hub(host: str, port: int) -> int:
         signal.signal(number, lambda number, _: signals.append(number))
     try:
         with Hub(host, port) as hub:
-            _say(f"rxsocket hub: listening on {hub.url} (Ctrl+C stops it)", sys.stdout)
+            commands.say(f"rxsocket hub: listening on {hub.url} (Ctrl+C stops it)", sys.stdout)
             while not signals:
                 time.sleep(0.2)  # not for good, since a signal that comes just before it does not end it
     except OSError as error:
-        _say(f"rxsocket hub: {error.strerror}", sys.stderr)
+        commands.say(f"rxsocket hub: {error.strerror}", sys.stderr)
         return 1
-    _say("rxsocket hub: stopped", sys.stdout)
+    commands.say("rxsocket hub: stopped", sys.stdout)
     return 0
 
 
@@ -254,7 +253,7 @@ def _of_a_session(command: str, arguments: argparse.Namespace) -> int:
     try:
         endpoint = websocket(arguments.url, *arguments.protocol, headers=headers, reconnect=backoff)
     except ValueError as error:
-        _say(f"rxsocket {command}: {error}", sys.stderr)
+        commands.say(f"rxsocket {command}: {error}", sys.stderr)
         return 1
     if command == "record":
         return commands.record(
@@ -268,10 +267,6 @@ def _of_a_session(command: str, arguments: argparse.Namespace) -> int:
     return commands.listen(
         endpoint, texts=arguments.send, fields=arguments.json, form=arguments.binary, count=arguments.count
     )
-
-
-def _say(line: str, stream: TextIO) -> None:
-    print(line, file=stream, flush=True)  # at once: whoever started the hub waits for its URL
 
 
 if __name__ == "__main__":

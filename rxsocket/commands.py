@@ -205,7 +205,8 @@ class _Printer:
         if message is None:
             return False
         try:
-            print(shown(message, self._form) if self._fields is None else field(message, self._fields))
+            line = shown(message, self._form) if self._fields is None else field(message, self._fields)
+            sys.stdout.write(f"{line}\n")
         except LookupError as error:
             say(f"rxsocket {self._command}: a message is left out: {error.args[0]}", sys.stderr)
         if self._left is not None:
@@ -231,7 +232,8 @@ class _Progress:
             self._last = recording.messages, recording.seconds
         text = f"{recording.messages:,} messages, {self._rate:,.0f}/s, {_size(recording.size)}"
         if self._is_live:
-            print(f"{CLEAR_LINE}rxsocket record: {text} (Ctrl+C ends it)", end="", flush=True)
+            sys.stdout.write(f"{CLEAR_LINE}rxsocket record: {text} (Ctrl+C ends it)")
+            sys.stdout.flush()
         elif recording.seconds >= self._next_plain:
             self._next_plain += PLAIN_SECONDS
             say(f"rxsocket record: {text}", sys.stdout)
@@ -239,7 +241,7 @@ class _Progress:
     def end(self) -> None:
         """Make room for a line."""
         if self._is_live:
-            print(CLEAR_LINE, end="", flush=True)
+            sys.stdout.write(CLEAR_LINE)
 
 
 class _Interrupts(list[int]):
@@ -286,7 +288,8 @@ class _Log(logging.Handler):
 
 def say(line: str, stream: TextIO) -> None:
     """Print a line at once: whoever started a server waits for its URL."""
-    print(printable(line), file=stream, flush=True)
+    stream.write(f"{printable(line)}\n")
+    stream.flush()
 
 
 def _fail(command: str, problem: str) -> int:

@@ -16,11 +16,12 @@ BinaryForm: TypeAlias = Literal["hex", "base64"]
 Path: TypeAlias = tuple[str | int, ...]
 """Where a field is: keys of objects, and indices of arrays."""
 
+_NOTHING = object()
 _STEP = re.compile(r"(?:^|\.)(?P<key>[^.\[\]]+)|\[(?P<index>-?\d+)\]")
 
 
 def printable(text: str) -> str:
-    r"""Return a text as one line that a terminal takes for text: what is not to be seen is escaped, as ``\n``, ``\x1b``.
+    r"""Return a text as one line that a terminal takes for text: what is not to be seen is escaped, as in ``\x1b``.
 
     So nobody on the network moves the cursor, sets the title, turns the direction of writing, or adds a line.
     """
@@ -63,17 +64,15 @@ def field(message: str | bytes, path: Path) -> str:
         value: object = msgspec.json.decode(message)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise LookupError(f"it is no JSON ({error})") from None
-    for count, step in enumerate(path):
-        try:
-            match step, value:
-                case str(), dict():
-                    value = cast("dict[str, object]", value)[step]
-                case int(), list():
-                    value = cast("list[object]", value)[step]
-                case _:
-                    raise LookupError
-        except LookupError:
-            raise LookupError(f"it has no {_spelled(path[: count + 1])}") from None
+    for count, step in enumerate(path, 1):
+        if isinstance(step, str):
+            found = cast("dict[str, object]", value).get(step, _NOTHING) if isinstance(value, dict) else _NOTHING
+        else:
+            items = cast("list[object]", value) if isinstance(value, list) else []
+            found = items[step] if -len(items) <= step < len(items) else _NOTHING
+        if found is _NOTHING:
+            raise LookupError(f"it has no {_spelled(path[:count])}")
+        value = found
     return printable(value if isinstance(value, str) else msgspec.json.encode(value).decode())
 
 
