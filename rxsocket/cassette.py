@@ -380,8 +380,8 @@ class Cassette:
             while data:
                 inflater = zlib.decompressobj(zlib.MAX_WBITS | 16)
                 while data and not inflater.eof:
-                    yield inflater.decompress(data)
-                    data = file.read(PIECE) if not inflater.eof else inflater.unused_data or file.read(PIECE)
+                    yield inflater.decompress(data, PIECE)  # what is much shorter than that can have much in it
+                    data = inflater.unconsumed_tail or inflater.unused_data or file.read(PIECE)
 
 
 def _is_same(lost: CloseEvent | None, other: CloseEvent | None) -> bool:
