@@ -204,7 +204,7 @@ def test_it_stops_to_read_where_a_session_would_let_go(tmp_path):
     bound = Options().max_held_messages
     path = written(
         tmp_path / "feed.jsonl",
-        [*LINES[:2], *texts(bound + 5000), ClosingLine(0, Closing("server")), ClosedLine(0, Closed(END))],
+        [*LINES[:2], *texts(bound + 5000), *LINES[10:]],
     )
     with replay(path, speed=None) as session:
         errors = Seen(session.errors)
