@@ -86,6 +86,7 @@ class Replay(SimulatedSession):
         self._damage: CassetteException | None = None
         self._at = 0  # of the last line that was told, in microseconds
         self._connection = 1
+        self._has_all = False  # whether all messages were told
         self._line = self._read()  # the next one
         if isinstance(self._line, StateLine) and not isinstance(self._line, ClosedLine):
             self._tell_first(self._line)
@@ -193,19 +194,24 @@ class Replay(SimulatedSession):
             case RoundTrip():
                 self.answer(line.seconds)
             case Completed():
-                self._deliveries.run(self.messages.complete)
+                self._has_all = True
+                # With the end of the session, as there: the state is Closed by then.
+                if not isinstance(self._line, ClosedLine):
+                    self._deliveries.run(self.messages.complete)
             case _:
                 self.enter(line.state)
 
     def _complete_messages(self) -> None:
-        """Leave that to the line of its own, or to the end of all: a pause of the session may have held some."""
+        if self._has_all:  # a pause of the session may have held some beyond its end
+            super()._complete_messages()
 
     def _finish(self) -> None:
         """End what the cassette has not ended."""
         self._lines = iter(())
         self._line = None
-        self._deliveries.run(self.messages.complete)
+        self._has_all = True
         if isinstance(self._state, Closed):
+            self._deliveries.run(self.messages.complete)
             return
         initiator: Initiator = "network"
         if self._told_to_close:

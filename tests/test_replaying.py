@@ -278,6 +278,19 @@ def test_all_views_and_streams_are_there(tmp_path):
         assert session.current_state == Closed(END)
 
 
+@pytest.mark.parametrize("lines", [LINES, LINES[:10], [*LINES[:11], LINES[12], Text(3_000_000, "held", 2)]])
+def test_it_is_closed_when_its_messages_complete(lines, tmp_path):
+    with replay(written(tmp_path / "feed.jsonl", lines), speed=None, start=False) as session:
+        states = []
+        body = Seen(session.messages.body)
+        session.messages.subscribe(on_completed=lambda: states.append(session.current_state))
+        session.start()
+        end = session.closes.run()
+        session.close()
+    assert states == [Closed(end)]
+    assert body.all()[2:] == ["held"] * (lines[-1].at == 3_000_000)
+
+
 def test_a_subscriber_that_raises_harms_nobody(tmp_path):
     with replay(written(tmp_path / "feed.jsonl"), speed=None, start=False) as session:
         seen = told(session)

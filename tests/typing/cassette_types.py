@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import assert_type
 
@@ -47,6 +46,7 @@ def replays(path: Path) -> None:
 
 
 def cassettes(path: Path) -> None:
-    assert_type(serve(path, speed=2), AbstractContextManager[str, bool | None])
+    with serve(path, speed=2) as url:
+        assert_type(url, str)
     for line in Cassette(path):
         assert_type(line, Line)
