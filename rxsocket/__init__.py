@@ -7,20 +7,21 @@ meet only in ``sync``:
 floor modules
 ===== =================================================================================================================
 13    ``__main__``: the command line
-12    ``demo``: what the command shows (extra ``demo``)
+12    ``demo``: what the command shows (extra ``demo``); ``commands``: record, replay, serve, listen
 11    ``sync``: a store and a server kept the same; ``hub``: a server to sync with and to chat on (extra ``hub``);
-      ``demo_stage``: where the demo's steps play
+      ``serving``: plays a cassette to clients (extra ``hub``); ``lines``: messages for a terminal; ``demo_stage``:
+      where the demo's steps play
 10    ``socket``: an endpoint, described
 9     ``cold``: a session while somebody is subscribed; ``jsonrpc``: calls over a session; ``demo_view``: the demo in a
       terminal, or in plain lines
 8     ``session``: a connection to a server, as its user has it
-7     ``runner``: a session's thread, through all its connections
+7     ``runner``: a session's thread, through all its connections; ``replaying``: plays what a session told
 6     ``conversation``: what a session says and hears on one of them, from any thread; ``simulated``: a session
-      without a network
+      without a network; ``recording``: of what a session tells
 5     ``channel``: an open connection in messages; ``streams``: what there is to hear of a session
 4     ``opening``: makes a connection, by websocket-client; ``lifecycle``: where a session stands, as streams;
-      ``outgoing``: what is on its way out; ``messages``: what a session receives, as streams; ``topics``: that a server
-      is told of; ``replies``: to what was asked
+      ``outgoing``: what is on its way out; ``messages``: what a session receives, as streams; ``cassette``: what it
+      told, in a file; ``topics``: that a server is told of; ``replies``: to what was asked
 3     ``handshake``: RFC 6455's opening one, as text; ``encoding``: RFC 6455 from messages to bytes; ``decoding``: from
       bytes to messages; ``gaps``: where messages may be missing; ``link``: what topics and replies need of a session;
       ``store``: values that change by handlers; ``delivery``: of a stream to a subscriber, by a queue or in batches;
@@ -40,10 +41,12 @@ floor modules
 from .asynchronous import AsyncItems, first, iterate
 from .backlog import Overflow
 from .backoff import Backoff
+from .cassette import Cassette
 from .codec import Codec, codec_of
 from .deflate import Deflate
 from .delivery import batched, buffered
 from .errors import (
+    CassetteException,
     CertificateException,
     CloseException,
     ConnectionException,
@@ -68,6 +71,8 @@ from .history import History, Tracker
 from .jsonrpc import JsonRpc, Request
 from .lenses import Lens, element, field, index, key, or_default, path
 from .messages import MessageEvent, Messages
+from .recording import Recording, record
+from .replaying import Replay, replay
 from .resource import Resource, next_id
 from .session import Session
 from .socket import Socket, websocket
@@ -79,6 +84,8 @@ from .updates import Change
 __all__ = [
     "AsyncItems",
     "Backoff",
+    "Cassette",
+    "CassetteException",
     "CertificateException",
     "Change",
     "Close",
@@ -111,6 +118,8 @@ __all__ = [
     "Overflow",
     "OverflowException",
     "ProtocolException",
+    "Recording",
+    "Replay",
     "ReplyException",
     "ReplyTimeoutException",
     "Request",
@@ -141,6 +150,8 @@ __all__ = [
     "next_id",
     "or_default",
     "path",
+    "record",
+    "replay",
     "sync_with",
     "websocket",
 ]

@@ -10,6 +10,7 @@
     ├── ProtocolException        the peer broke RFC 6455, or a limit
     ├── SendException            a message, or a ping, was not sent, or may have been lost
     ├── CloseException           a close code or reason that may not be sent
+    ├── CassetteException        a recorded session can't be read, or not be written any more
     ├── DecodeException          a message is not the value that was expected
     ├── HoldException            messages that nobody had subscribed to, or that came in a pause, were let go
     ├── OverflowException        more items waited for a subscriber than may
@@ -32,6 +33,7 @@ from collections.abc import Mapping
 from typing import Any
 
 __all__ = [
+    "CassetteException",
     "CertificateException",
     "CloseException",
     "ConnectionException",
@@ -118,6 +120,20 @@ class SendException(RxSocketException):
 
 class CloseException(RxSocketException):
     """The close code or the reason given may not be sent (RFC 6455, sections 5.5 and 7.4)."""
+
+
+class CassetteException(RxSocketException):
+    """A file is no cassette that can be read, a line of it is damaged, or it can't be written any more.
+
+    Attributes:
+        path: The file's.
+        line: The number of the line, from 1; of the last one that was written, where it can't be.
+    """
+
+    def __init__(self, message: str, path: str, line: int) -> None:
+        super().__init__(message, path, line)
+        self.path = path
+        self.line = line
 
 
 class DecodeException(RxSocketException):

@@ -214,6 +214,11 @@ class Messages(View[MessageEvent]):
                     return new
 
     @property
+    def held(self) -> tuple[int, int]:
+        """How many messages are held, and their size. On the session's thread."""
+        return len(self._held), self._held_size
+
+    @property
     def is_full(self) -> bool:
         """Whether so much is held by a pause that reading must stop. On the session's thread."""
         return self._paused and (self._held_size >= self._max_held or len(self._held) >= self._max_held_messages)

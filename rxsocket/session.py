@@ -8,7 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Hashable, Sequence
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar, cast, overload
 from urllib.parse import SplitResult
@@ -436,8 +436,16 @@ class Session(Runner, Generic[MessageT]):
         self.close()
 
 
+@cache
+def _close_at_exit() -> None:
+    # Of those that are Connecting no server would hear, and their subscribers, told here, could hold the exit up.
+    atexit.register(Session.close_all, connecting=False)
+
+
 def _remember(session: Session[Any]) -> None:
     with _open_sessions_lock:
+        # Not before: of what is registered the last is done first, and recordings end after the sessions.
+        _close_at_exit()
         _open_sessions.add(session)
 
 
@@ -455,7 +463,5 @@ def _forget_all() -> None:
     delivering_threads.clear()
 
 
-# Of those that are Connecting no server would hear, and their subscribers, told here, could hold the exit up.
-atexit.register(Session.close_all, connecting=False)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_all)

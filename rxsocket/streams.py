@@ -99,7 +99,10 @@ class Streams(Lifecycle):
             stack.callback(self._reports.run, self._errors.on_completed)
             stack.callback(self._reports.run, self._round_trips.on_completed)
             stack.callback(self._events.run, self._states.on_completed)
-            stack.callback(self.messages.complete)
+            stack.callback(self._complete_messages)
+
+    def _complete_messages(self) -> None:
+        self.messages.complete()
 
     def report_subscriber(self, stream: str, error: BaseException) -> None:
         """Report what a subscriber of a stream raised. From any thread."""

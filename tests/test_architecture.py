@@ -60,6 +60,7 @@ FLOORS = {
     "decoding": 3,
     "handshake": 3,
     "outgoing": 4,
+    "cassette": 4,
     "lifecycle": 4,
     "messages": 4,
     "topics": 4,
@@ -69,7 +70,9 @@ FLOORS = {
     "streams": 5,
     "conversation": 6,
     "simulated": 6,
+    "recording": 6,
     "runner": 7,
+    "replaying": 7,
     "session": 8,
     "cold": 9,
     "demo_view": 9,
@@ -78,6 +81,9 @@ FLOORS = {
     "sync": 11,
     "hub": 11,
     "demo_stage": 11,
+    "serving": 11,
+    "lines": 11,
+    "commands": 12,
     "demo": 12,
     "__init__": 12,
     "__main__": 13,
@@ -112,6 +118,9 @@ TOWERS = (
         "lifecycle",
         "streams",
         "simulated",
+        "cassette",
+        "recording",
+        "replaying",
         "outgoing",
         "deadlines",
         "link",
@@ -305,7 +314,18 @@ def test_only_masking_names_numpy_which_it_loads_where_that_pays() -> None:
 
 
 def test_the_core_imports_its_three_dependencies_and_the_standard_library_alone() -> None:
-    heavier = {"chat", "entity", "hub", "demo", "demo_stage", "demo_view", "__main__"}  # the extras
+    heavier = {
+        "chat",
+        "entity",
+        "hub",
+        "serving",
+        "lines",
+        "commands",
+        "demo",
+        "demo_stage",
+        "demo_view",
+        "__main__",
+    }  # the extras
     for name in set(SOURCES) - heavier:
         outside = foreign(name) - set(sys.stdlib_module_names)
         assert outside <= {"reactivex", "websocket", "msgspec"}, name
@@ -332,7 +352,7 @@ def test_importing_rxsocket_imports_nothing_else_but_its_three_dependencies() ->
     )
     for heavy in ("asyncio", "http.server", "multiprocessing", "numpy", "rich", "unittest", "websockets"):
         assert heavy not in added
-    for extra in ("chat", "demo", "demo_stage", "demo_view", "hub", "__main__"):
+    for extra in ("chat", "commands", "demo", "demo_stage", "demo_view", "hub", "lines", "serving", "__main__"):
         assert f"rxsocket.{extra}" not in added
 
 
