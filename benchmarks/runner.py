@@ -114,7 +114,7 @@ class Runner:
             return _import(IMPORTED[peer])
         if not PEERS[peer].is_installed:
             raise Unmeasured(f"not installed: pip install {PEERS[peer].package}")
-        if row.kind == "synchronize":
+        if row.kind in {"synchronize", "ask"}:
             with running("rxsocket", "hub", "--port", "0") as hub:
                 return self._client(row, peer, hub.first.split()[4])
         base = self._where["tls" if row.options.get("tls") else "plain"]

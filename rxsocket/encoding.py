@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 from .deflate import Deflater
 from .errors import CloseException
@@ -80,11 +80,15 @@ def encode_frame(
     return frame
 
 
-def content_of(message: str | bytes | bytearray | memoryview) -> tuple[int, Payload]:
+def content_of(message: object, encode: Callable[[Any], str | bytes] | None = None) -> tuple[int, Payload]:
     """Return opcode and payload of a message: text for a str, binary for anything that is bytes.
 
+    Args:
+        message: A str, bytes, bytearray or memoryview, or what encode makes one of.
+        encode: A codec's.
+
     Raises:
-        TypeError: The message is neither.
+        TypeError: The message is none of these, or encode raised.
         ValueError: The text has lone surrogates, so it can't be UTF-8.
     """
     if isinstance(message, str):
@@ -94,7 +98,18 @@ def content_of(message: str | bytes | bytearray | memoryview) -> tuple[int, Payl
     if isinstance(message, memoryview):
         # A view of no bytes, or with gaps, can't be cast.
         return BINARY, message.cast("B") if message.nbytes and message.c_contiguous else message.tobytes()
-    raise TypeError(f"a message is a str, bytes, bytearray or memoryview, not {type(message).__name__}")
+    kind = type(message).__name__
+    if encode is None:
+        raise TypeError(f"a message is a str, bytes, bytearray or memoryview, not {kind}: that needs a codec=")
+    try:
+        encoded = encode(message)
+    except Exception as error:
+        raise TypeError(f"the {kind} was not sent, since the codec failed: {error!r}") from error
+    if not isinstance(encoded, str | bytes):
+        raise TypeError(
+            f"the {kind} was not sent, since the codec made {type(encoded).__name__} of it, not str or bytes"
+        )
+    return content_of(encoded)
 
 
 def encode_content(

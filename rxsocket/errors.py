@@ -10,10 +10,18 @@
     ├── ProtocolException        the peer broke RFC 6455, or a limit
     ├── SendException            a message, or a ping, was not sent, or may have been lost
     ├── CloseException           a close code or reason that may not be sent
-    ├── DecodeException          a message is not the entity that was expected
+    ├── CassetteException        a recorded session can't be read, or not be written any more
+    ├── DecodeException          a message is not the value that was expected
     ├── HoldException            messages that nobody had subscribed to, or that came in a pause, were let go
     ├── OverflowException        more items waited for a subscriber than may
+    ├── ReplyException           no reply came to what was asked
+    │   └── ReplyTimeoutException not in time
+    ├── JsonRpcException         a JSON-RPC peer answered with an error
+    ├── FunctionException        a function that was given raised, such as the matches of a topic
     └── SubscriberException      a subscriber raised
+
+Beside :class:`~rxsocket.CloseEvent`, which it carries, stands another ``ConnectionException``:
+:class:`~rxsocket.EndException`, of a session that ended, and not in good order.
 
 ``ConnectionException``, ``SendException`` and ``CloseException`` keep fritz2's names. A wrong type of an argument is a
 plain ``TypeError``, a wrong value of an option a plain ``ValueError``.
@@ -22,17 +30,23 @@ plain ``TypeError``, a wrong value of an option a plain ``ValueError``.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 __all__ = [
+    "CassetteException",
     "CertificateException",
     "CloseException",
     "ConnectionException",
     "DecodeException",
     "EndpointException",
+    "FunctionException",
     "HandshakeException",
     "HoldException",
+    "JsonRpcException",
     "OverflowException",
     "ProtocolException",
+    "ReplyException",
+    "ReplyTimeoutException",
     "RxSocketException",
     "SendException",
     "SubscriberException",
@@ -108,16 +122,33 @@ class CloseException(RxSocketException):
     """The close code or the reason given may not be sent (RFC 6455, sections 5.5 and 7.4)."""
 
 
+class CassetteException(RxSocketException):
+    """A file is no cassette that can be read, a line of it is damaged, or it can't be written any more.
+
+    Attributes:
+        path: The file's.
+        line: The number of the line, from 1; of the last one that was written, where it can't be.
+    """
+
+    def __init__(self, message: str, path: str, line: int) -> None:
+        super().__init__(message, path, line)
+        self.path = path
+        self.line = line
+
+
 class DecodeException(RxSocketException):
-    """A message is not the entity that was expected; the message names the field at fault.
+    """A message is not the value that was expected; the text names the field at fault.
 
     Attributes:
         raw: The message as it came.
+        path: Of the field at fault, such as ``"$.price"`` or ``"$.legs[1].price"``, where ``$`` is the whole; empty
+            where it is no field's fault, or a codec other than msgspec's does not say.
     """
 
-    def __init__(self, message: str, raw: str | bytes) -> None:
-        super().__init__(message, raw)
+    def __init__(self, message: str, raw: str | bytes, path: str = "") -> None:
+        super().__init__(message, raw, path)
         self.raw = raw
+        self.path = path
 
 
 class HoldException(RxSocketException):
@@ -146,6 +177,46 @@ class OverflowException(RxSocketException):
     def __init__(self, message: str, capacity: int) -> None:
         super().__init__(message, capacity)
         self.capacity = capacity
+
+
+class ReplyException(RxSocketException):
+    """No reply came to what was asked: the connection that it was sent on, or the session, ended before.
+
+    ``__cause__`` has what ended it, if that was not asked for.
+    """
+
+
+class ReplyTimeoutException(ReplyException):
+    """No reply came to what was asked in its time."""
+
+
+class JsonRpcException(RxSocketException):
+    """The peer answered a call with an error object (JSON-RPC 2.0, section 5.1); the first of ``args`` is its message.
+
+    Attributes:
+        code: Its code, such as -32601 for a method that the peer does not have.
+        data: What else it has; None where it has nothing.
+    """
+
+    def __init__(self, message: str, code: int, data: Any = None) -> None:  # noqa: ANN401 whatever the peer sends
+        super().__init__(message, code, data)
+        self.code = code
+        self.data = data
+
+    def __str__(self) -> str:
+        return f"{self.args[0]} ({self.code})" + ("" if self.data is None else f": {self.data}")
+
+
+class FunctionException(RxSocketException):
+    """A function that rxsocket was given raised; ``__cause__`` is what it raised.
+
+    Attributes:
+        function: Which, such as ``"matches of topic('ticks')"``.
+    """
+
+    def __init__(self, message: str, function: str) -> None:
+        super().__init__(message, function)
+        self.function = function
 
 
 class SubscriberException(RxSocketException):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable, Mapping
 from os import PathLike
-from typing import TypeAlias, cast
+from typing import Any, TypeAlias, cast
 from urllib.parse import urlsplit
 
 from msgspec import Struct, field, structs
 
 from .backoff import Backoff
 from .checks import MAX_SECONDS, check_number
+from .codec import Codec, check_codec
 from .deflate import Deflate
 from .errors import ConnectionException, EndpointException
 
@@ -55,6 +56,7 @@ class Options(Struct, frozen=True, kw_only=True):
     max_held_messages: int = 10_000
     compression: bool | Deflate = False
     reconnect: Backoff | None = None
+    codec: Codec[Any] | None = None
 
     def __post_init__(self) -> None:
         if not callable(self.headers):
@@ -74,6 +76,8 @@ class Options(Struct, frozen=True, kw_only=True):
             check_number(f"{name}, in seconds,", seconds, float, 0, MAX_SECONDS, above=True, optional=True)
         if not isinstance(self.reconnect, Backoff | None):
             raise TypeError(f"reconnect is a Backoff, or None, not {type(self.reconnect).__name__}")
+        if self.codec is not None:
+            check_codec("codec", self.codec)
         if not isinstance(self.compression, bool | Deflate):
             raise TypeError(f"compression is True, False or a Deflate, not {type(self.compression).__name__}")
 

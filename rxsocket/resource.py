@@ -6,10 +6,9 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
-from typing import Any, Generic, Literal, TypeVar
+from typing import Generic, TypeVar
 
-import msgspec
-
+from .codec import Format, TypesCodec
 from .errors import DecodeException
 
 __all__ = ["Resource", "next_id"]
@@ -63,23 +62,18 @@ class Resource(Generic[T, I]):
     entity_type: type[T]
     id: Callable[[T], I] = dataclass_field(kw_only=True)
     empty: T = dataclass_field(kw_only=True)
-    format: Literal["json", "msgpack"] = dataclass_field(default="json", kw_only=True)
+    format: Format = dataclass_field(default="json", kw_only=True)
 
-    # Built once, in __post_init__, and then only read; msgspec's may be used by several threads.
-    _encode: Callable[[object], bytes] = dataclass_field(init=False, repr=False)
-    _decode: Callable[[str | bytes], T] = dataclass_field(init=False, repr=False)
-    _decode_list: Callable[[str | bytes], list[T]] = dataclass_field(init=False, repr=False)
+    # Made once, in __post_init__.
+    _one: TypesCodec[T] = dataclass_field(init=False, repr=False)
+    _many: TypesCodec[list[T]] = dataclass_field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not callable(self.id):
             raise TypeError(f"id takes a function that returns an entity's id, such as lambda p: p.id, not {self.id!r}")
-        if self.format not in ("json", "msgpack"):
-            raise ValueError(f"format is 'json' or 'msgpack', not {self.format!r}")
-        codec: Any = msgspec.json if self.format == "json" else msgspec.msgpack
         # The only way to write an attribute of a frozen dataclass.
-        object.__setattr__(self, "_encode", codec.Encoder().encode)
-        object.__setattr__(self, "_decode", codec.Decoder(self.entity_type).decode)
-        object.__setattr__(self, "_decode_list", codec.Decoder(list[self.entity_type]).decode)  # type: ignore[name-defined]
+        object.__setattr__(self, "_one", TypesCodec(self.entity_type, self.format))
+        object.__setattr__(self, "_many", TypesCodec(list[self.entity_type], self.format))  # type: ignore[name-defined]
 
     def encode(self, entity: T) -> str | bytes:
         """Return the message for an entity: a text for JSON, bytes for MessagePack.
@@ -87,7 +81,7 @@ class Resource(Generic[T, I]):
         Raises:
             TypeError: It has a value that the format can't express.
         """
-        return self._message(entity)
+        return self._one.encode(entity)
 
     def encode_list(self, entities: Sequence[T]) -> str | bytes:
         """Return the message for a list of entities: a text for JSON, bytes for MessagePack.
@@ -95,7 +89,7 @@ class Resource(Generic[T, I]):
         Raises:
             TypeError: One has a value that the format can't express.
         """
-        return self._message(entities)
+        return self._many.encode(list(entities))
 
     def decode(self, message: str | bytes) -> T:
         """Return the entity of a message.
@@ -103,7 +97,7 @@ class Resource(Generic[T, I]):
         Raises:
             DecodeException: It is none, whatever it is instead. Nothing else is raised.
         """
-        return self._entity(self._decode, message, "")
+        return self._decode(self._one, message)
 
     def decode_list(self, message: str | bytes) -> list[T]:
         """Return the list of entities of a message.
@@ -111,25 +105,12 @@ class Resource(Generic[T, I]):
         Raises:
             DecodeException: It is none, whatever it is instead. Nothing else is raised.
         """
-        return self._entity(self._decode_list, message, "list of ")
+        return self._decode(self._many, message)
 
-    def _message(self, value: object) -> str | bytes:
-        try:
-            data = self._encode(value)
-        except Exception as error:  # msgspec has several, and a value's own hooks may raise anything
-            raise TypeError(f"can't encode a {type(value).__name__} as {self.format}: {error}") from error
-        return data.decode() if self.format == "json" else data
-
-    def _entity(self, decode: Callable[[str | bytes], X], message: str | bytes, many: str) -> X:
-        entity = f"{many}{getattr(self.entity_type, '__name__', self.entity_type)}"
+    def _decode(self, codec: TypesCodec[X], message: str | bytes) -> X:
         expected, kind = (str, "a text") if self.format == "json" else (bytes, "bytes")
         if type(message) is not expected:
             raise DecodeException(
-                f"not a {entity}: its {self.format} comes as {kind}, not as {type(message).__name__}", message
+                f"not a {codec.name}: its {self.format} comes as {kind}, not as {type(message).__name__}", message
             )
-        try:
-            return decode(message)
-        # Also RecursionError (deep nesting), UnicodeEncodeError (a lone surrogate), and what an entity's own
-        # __post_init__ may raise.
-        except Exception as error:
-            raise DecodeException(f"not a {entity}: {error}", message) from error
+        return codec.decode(message)

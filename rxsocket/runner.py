@@ -16,7 +16,7 @@ from .connection import Connection
 from .conversation import Conversation, session_threads
 from .encoding import encode_close
 from .errors import ConnectionException, ProtocolException, RxSocketException
-from .frames import ABNORMAL_CLOSURE, GOING_AWAY, NO_STATUS_RECEIVED, NORMAL_CLOSURE, Close, Ping
+from .frames import ABNORMAL_CLOSURE, Close, Ping
 from .keeper import KEEPER
 from .opening import Opening
 from .options import Options
@@ -28,7 +28,6 @@ __all__ = ["Runner"]
 
 LATE_SECONDS = 0.1  # to read what came in time, when a subscriber has held the session's thread up beyond a deadline
 WATCH_SECONDS = 1e-3  # for which messages of a flood may wait for each other
-UNREMARKABLE = {NORMAL_CLOSURE, GOING_AWAY, NO_STATUS_RECEIVED}  # codes that a server closes with in good order
 
 
 class Runner(Conversation):
@@ -113,17 +112,9 @@ class Runner(Conversation):
 
     def _tell(self, event: CloseEvent, outlook: str, *, is_news: bool = True) -> None:
         """Log how a connection ended, and what follows; deliver what it ended by. On the thread that ended it."""
-        status = f"{event.code} {event.reason}".rstrip()
-        match event.cause:
-            case None:
-                text = f"closed by the {event.initiator} with {status}"
-            case ProtocolException():
-                text = f"failed with {status}"
-            case cause:
-                text = str(cause)
         # A server may end a session in good order, but not one that is to go on.
-        asked = event.cause is None and (event.initiator == "client" or (event.code in UNREMARKABLE and not outlook))
-        self._log(logging.WARNING if is_news and not asked else logging.INFO, text + outlook)
+        asked = event.was_orderly and (event.initiator == "client" or not outlook)
+        self._log(logging.WARNING if is_news and not asked else logging.INFO, event.summary + outlook)
         if event.cause is not None and not isinstance(event.cause, ProtocolException):
             self._deliver_error(event.cause)
 
@@ -175,9 +166,14 @@ class Runner(Conversation):
                 return None
             with self._lock:
                 self._channel = channel = Channel(connection, self._number, self._options)
+                lost = None
+                opened = OpenEvent(connection.url, connection.protocol, self._number, connection.headers)
                 if isinstance(self._state, Connecting):
+                    lost = self._state.lost
                     self._opening = None
-                    self._enter(Open(OpenEvent(connection.url, connection.protocol, self._number, connection.headers)))
+                    self._enter(Open(opened))
+            if lost is not None:
+                self.messages.reopen(lost, opened)
             if channel.number > 1:
                 self._log(logging.INFO, "connected again" + (f", at try {attempt}" if attempt else ""))
             return self._serve(channel)

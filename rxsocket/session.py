@@ -7,41 +7,50 @@ import atexit
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Hashable, Sequence
+from functools import cache, cached_property, partial
 from types import TracebackType
-from typing import Self
+from typing import Any, Generic, Self, TypeVar, cast, overload
 from urllib.parse import SplitResult
 
 from reactivex import Observable
 from reactivex.subject import AsyncSubject
 
 from .backlog import delivering_threads
+from .codec import MessageT
 from .conversation import session_threads
 from .encoding import content_of, encode_close
 from .errors import ConnectionException
 from .frames import ABNORMAL_CLOSURE, GOING_AWAY, NORMAL_CLOSURE, PING, Close
+from .link import Given, check_given
 from .options import Options
+from .replies import Replies
 from .runner import Runner
 from .states import Closed, CloseEvent, Connecting
 from .subjects import guarded
+from .topics import Topic
 
 __all__ = ["Session"]
+
+R = TypeVar("R")
+Content = str | bytes | bytearray | memoryview
 
 CUT_SECONDS = 0.1  # for the session's thread to cut the connection by itself at a close's deadline
 EXIT_SECONDS = 0.8  # for all sessions together to close at the interpreter's exit
 
-_open_sessions: set[Session] = set()  # under _open_sessions_lock
+_open_sessions: set[Session[Any]] = set()  # under _open_sessions_lock
 _open_sessions_lock = threading.Lock()
 
 
-class Session(Runner):
+class Session(Runner, Generic[MessageT]):
     """A connection to a server and what it says, from Connecting to Closed.
 
     Made by :meth:`rxsocket.Socket.connect`. A thread of its own connects, reads, and calls the subscribers of its
     streams. On another thread come only the current value, for who subscribes; what was held, for who subscribes or
     resumes after the end; the end, if that thread has given up the attempt to connect; and errors, if that thread found
     them. As a context manager it closes at the end of the block.
+
+    With a codec it is a ``Session[T]`` of the codec's values; without one, of ``str | bytes``.
 
     Attributes:
         messages: What the server sends. Completes after the last message.
@@ -64,6 +73,8 @@ class Session(Runner):
         paused: bool,
     ) -> None:
         super().__init__(url, find_url, protocols, options, paused=paused, forget=partial(_forget, self))
+        self._replies = Replies(self)
+        self._encode = None if options.codec is None else options.codec.encode
 
     def start(self) -> Self:
         """Begin to connect, once; :meth:`rxsocket.Socket.connect` has done so already. Returns the session itself.
@@ -93,8 +104,18 @@ class Session(Runner):
 
     # --- what it is told
 
-    def send(self, message: str | bytes | bytearray | memoryview, *, wait: bool = True) -> None:
-        """Send a text (str), or a binary message (bytes, bytearray, memoryview).
+    def _content_of(self, message: object) -> object:
+        return content_of(message, self._encode)
+
+    @cached_property
+    def received(self) -> Observable[MessageT]:
+        """What the codec makes of the messages, as :meth:`Messages.decode` tells; without one, ``messages.data``."""
+        codec = self._options.codec
+        stream: Observable[Any] = self.messages.data if codec is None else self.messages.decode(codec)
+        return cast("Observable[MessageT]", stream)
+
+    def send(self, message: MessageT | str | bytes | bytearray | memoryview, *, wait: bool = True) -> None:
+        """Send a text (str), a binary message (bytes, bytearray, memoryview), or what the codec makes one of.
 
         May be called from any thread: a message is sent whole, and each thread's in order. It waits for
         ``send_timeout`` at the most: for a connection, also for the next one where a :class:`~rxsocket.Backoff` makes
@@ -108,7 +129,7 @@ class Session(Runner):
         the session's thread run (``sys.getswitchinterval()``).
 
         Args:
-            message: What to send.
+            message: What to send; what is a str or bytes goes as it is, also with a codec.
             wait: Whether it may wait. False: it raises where there is no connection, and else takes up to
                 ``max_outgoing`` bytes.
 
@@ -116,17 +137,17 @@ class Session(Runner):
             SendException: The session is closed, is closing for good, or was prepared and not started; the connection
                 was found lost; ``send_timeout`` passed while waiting; or, where it does not wait, there is no
                 connection, or over ``max_outgoing`` bytes are on their way out.
-            TypeError: The message is of another type.
+            TypeError: The message is of another type, and there is no codec, or it raised; ``__cause__`` has what.
             ValueError: The text has a lone surrogate, and so can't be UTF-8.
         """
-        opcode, payload = content_of(message)
+        opcode, payload = content_of(message, self._encode)
         with self._lock:
             outgoing = self._outgoing
             if outgoing is None or not outgoing.is_free(len(payload)):
                 outgoing = self._joinable(len(payload), wait=wait)
             self._join(outgoing, opcode, payload)
 
-    async def asend(self, message: str | bytes | bytearray | memoryview) -> None:
+    async def asend(self, message: MessageT | str | bytes | bytearray | memoryview) -> None:
         """Send a text or a binary message, as :meth:`send` does, without holding up the loop of asyncio.
 
         At once where there is room; where it has to wait, for a connection or for room, other tasks go on. Who is
@@ -140,7 +161,7 @@ class Session(Runner):
             TypeError: The message is of another type.
             ValueError: The text has a lone surrogate, and so can't be UTF-8.
         """
-        content_of(message)  # what can't be sent is told of at once
+        content_of(message, self._encode)  # what can't be sent is told of at once
 
         def sent() -> bool:
             if not self._is_settled():
@@ -187,9 +208,127 @@ class Session(Runner):
             if refusal is not None or channel is None or not self._is_open(channel):
                 self._refuse(refusal or self._no_connection(), "ping")
             self._join(channel.outgoing, PING, channel.keepalive.ping(time.monotonic(), answered))
-        return answer.pipe(guarded("ping", self._report_subscriber))
+        return answer.pipe(guarded("ping", self.report_subscriber))
 
-    def close(self, code: int = NORMAL_CLOSURE, reason: str = "") -> None:
+    @overload
+    def topic(
+        self,
+        *,
+        subscribe: Given[MessageT | Content],
+        unsubscribe: Given[MessageT | Content] | None = None,
+        matches: Callable[[MessageT], object],
+    ) -> Observable[MessageT]: ...
+
+    @overload
+    def topic(
+        self,
+        *,
+        subscribe: Given[MessageT | Content],
+        unsubscribe: Given[MessageT | Content] | None = None,
+        matches: Callable[[R], object],
+        messages: Observable[R],
+    ) -> Observable[R]: ...
+
+    def topic(
+        self,
+        *,
+        subscribe: Given[MessageT | Content],
+        unsubscribe: Given[MessageT | Content] | None = None,
+        matches: Callable[[Any], object],
+        messages: Observable[Any] | None = None,
+    ) -> Observable[Any]:
+        """Return a stream of what the server sends to who has subscribed by a message, once for all its subscribers.
+
+        That message is sent when the first subscribes, or as soon as a connection is open; and on each further
+        connection, right after its opening, as long as anybody is subscribed. The other is sent when the last has
+        unsubscribed. Nothing waits for a connection: what would be said to one that is lost is not said at all. So
+        keep the stream that this returns: each call makes a topic of its own.
+
+        Args:
+            subscribe: The message that tells the server to send; or a function that returns it, and is called each
+                time, on the thread that subscribes or the session's.
+            unsubscribe: That which tells it to stop, likewise; None where there is none.
+            matches: Whether a message is one of the topic's; asked once for each, while anybody is subscribed. What it
+                raises is in ``errors``, as a :class:`~rxsocket.FunctionException`, and the message is passed over.
+            messages: The stream of messages; :attr:`received` unless given. It is subscribed to like any: what was
+                held until somebody would, comes then.
+
+        Returns:
+            A hot stream, on the session's thread. Completes when the session is closed. A message that the outgoing
+            buffer has no room for is in ``errors``, and is sent at the next occasion.
+
+        Raises:
+            TypeError: An argument is of another type.
+            ValueError: A text has a lone surrogate, and so can't be UTF-8.
+        """
+        check_given("subscribe", subscribe, self._content_of)
+        if unsubscribe is not None:
+            check_given("unsubscribe", unsubscribe, self._content_of)
+        source = self.received if messages is None else messages
+        return Topic(self, source, matches, subscribe=subscribe, unsubscribe=unsubscribe)
+
+    @overload
+    def ask(
+        self,
+        message: Given[MessageT | Content],
+        *,
+        reply: Callable[[MessageT], Hashable],
+        key: Hashable = None,
+        timeout: float | None = 10.0,
+    ) -> Observable[MessageT]: ...
+
+    @overload
+    def ask(
+        self,
+        message: Given[MessageT | Content],
+        *,
+        reply: Callable[[R], Hashable],
+        key: Hashable = None,
+        timeout: float | None = 10.0,
+        messages: Observable[R],
+    ) -> Observable[R]: ...
+
+    def ask(
+        self,
+        message: Given[MessageT | Content],
+        *,
+        reply: Callable[[Any], Hashable],
+        key: Hashable = None,
+        timeout: float | None = 10.0,
+        messages: Observable[Any] | None = None,
+    ) -> Observable[Any]:
+        """Return a cold stream of the one reply to a message, which each subscription sends: so ``retry`` asks again.
+
+        While there is no connection it waits for one, in its time, and holds nobody up; else it is sent as :meth:`send`
+        sends. Who subscribes hears its answer, however quick; who unsubscribes forgets it.
+
+        Args:
+            message: What to send; or a function that returns it, and is called at each subscription, or at the opening
+                that it has waited for.
+            reply: Without a key: whether a message is the reply. With one: a function that returns to which key a
+                message is the reply, None for none. It is called once for each message, however many are open with
+                the same function and the same stream of messages. What it raises is in ``errors``, as a
+                :class:`~rxsocket.FunctionException`, and the message is taken for no reply.
+            key: To which key the reply is; None where ``reply`` says yes or no.
+            timeout: Seconds for all of it; None for no end.
+            messages: The stream of messages; :attr:`received` unless given. It is subscribed to like any: what was
+                held until somebody would, comes then.
+
+        Returns:
+            A stream of one item, on the session's thread. It errors with a :class:`~rxsocket.ReplyTimeoutException`, on
+            a thread that all sessions have for that; with a :class:`~rxsocket.ReplyException` when the connection that
+            it was sent on ends, or the session is closed; with a SendException when it could not be sent; with a
+            ValueError when another with its key is open already; and with what the function of the message raises.
+
+        Raises:
+            TypeError: An argument is of another type, or the key is not hashable.
+            ValueError: The timeout is out of its range; or a text has a lone surrogate, and so can't be UTF-8.
+        """
+        check_given("the message", message, self._content_of)
+        source = self.received if messages is None else messages
+        return self._replies.ask(message, source, reply, key, timeout)
+
+    def close(self, code: int = NORMAL_CLOSURE, reason: str = "", *, wait: bool = True) -> None:
         """Close the session: what was sent goes out first, then the close frame; then the peer's is awaited.
 
         From any thread, in any state, any number of times; only the first has an effect. While Connecting the attempt
@@ -201,13 +340,14 @@ class Session(Runner):
         Args:
             code: 1000, or 3000 to 4999 for your own; or another that RFC 6455, section 7.4, lets an endpoint send.
             reason: At most 123 bytes of UTF-8.
+            wait: Whether it may wait. False: it returns at once; the session's thread does the rest.
 
         Raises:
             CloseException: The code or the reason may not be sent. The session is as it was.
             TypeError: The code is no int, or the reason no str. The session is as it was.
         """
         self._begin_close(Close(code, reason))
-        if self._awaits_end() and not self._ended.wait(self._options.close_timeout + CUT_SECONDS):
+        if wait and self._awaits_end() and not self._ended.wait(self._options.close_timeout + CUT_SECONDS):
             self._cut()
 
     async def aclose(self, code: int = NORMAL_CLOSURE, reason: str = "") -> None:
@@ -296,12 +436,20 @@ class Session(Runner):
         self.close()
 
 
-def _remember(session: Session) -> None:
+@cache
+def _close_at_exit() -> None:
+    # Of those that are Connecting no server would hear, and their subscribers, told here, could hold the exit up.
+    atexit.register(Session.close_all, connecting=False)
+
+
+def _remember(session: Session[Any]) -> None:
     with _open_sessions_lock:
+        # Not before: of what is registered the last is done first, and recordings end after the sessions.
+        _close_at_exit()
         _open_sessions.add(session)
 
 
-def _forget(session: Session) -> None:
+def _forget(session: Session[Any]) -> None:
     with _open_sessions_lock:
         _open_sessions.discard(session)
 
@@ -315,7 +463,5 @@ def _forget_all() -> None:
     delivering_threads.clear()
 
 
-# Of those that are Connecting no server would hear, and their subscribers, told here, could hold the exit up.
-atexit.register(Session.close_all, connecting=False)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_all)

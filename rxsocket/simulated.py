@@ -21,11 +21,12 @@ class SimulatedSession(Streams):
     Args:
         url: Where it is said to lead.
         paused: Whether to begin paused.
+        limits: How much it holds; None for as much as a session does.
     """
 
-    def __init__(self, url: str, *, paused: bool = False) -> None:
+    def __init__(self, url: str, *, paused: bool = False, limits: Options | None = None) -> None:
         self._deliveries = SerialQueue()
-        limits = Options()
+        limits = limits or Options()
         super().__init__(
             url,
             self._wake,

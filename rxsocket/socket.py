@@ -7,14 +7,17 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from os import PathLike
-from typing import TypeAlias
+from typing import Any, Generic, TypeAlias, TypeVar, overload
 from urllib.parse import SplitResult
 
 import reactivex.operators as ops
 from msgspec import Struct, structs
+from reactivex import Observable
 
 from .asynchronous import first
 from .backoff import Backoff
+from .codec import Codec, Invalid, MessageT, check_invalid, to_codec
+from .cold import Cold
 from .deflate import Deflate
 from .errors import ConnectionException, EndpointException
 from .opening import check_needs
@@ -25,12 +28,20 @@ from .urls import check_protocols, check_url, show, without_login
 
 __all__ = ["Socket", "websocket"]
 
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
+D = TypeVar("D")
+E = TypeVar("E")
+
 URL: TypeAlias = str | Callable[[], str]
 """Of an endpoint: given once, or asked for at each try to connect."""
 
 
-class Socket:
+class Socket(Generic[MessageT]):
     """The immutable description of a WebSocket endpoint: a URL, sub-protocols, options. Made by :func:`websocket`.
+
+    With a codec it is a ``Socket[T]`` of the codec's values; without one, of ``str | bytes``.
 
     Source: fritz2's ``Socket``.
     """
@@ -52,7 +63,7 @@ class Socket:
         """The URL, as it was given and appended to; where a function gives it, that function's name."""
         return _name(self._url) if callable(self._url) else self._url
 
-    def append(self, sub_url: str) -> Socket:
+    def append(self, sub_url: str) -> Socket[MessageT]:
         """Return a Socket whose URL goes on with another part, with exactly one slash between.
 
         A query of the part is added to the URL's own: ``ws://host/a?t=1`` and ``b?u=2`` make ``ws://host/a/b?t=1&u=2``.
@@ -62,11 +73,11 @@ class Socket:
         """
         return Socket(_join(self._url, sub_url), self._protocols, self._options)
 
-    def protocols(self, *names: str) -> Socket:
+    def protocols(self, *names: str) -> Socket[MessageT]:
         """Return a Socket that offers other sub-protocols, the preferred first; none if none are named."""
         return Socket(self._url, names, self._options)
 
-    def connect(self, sub_url: str = "", *, paused: bool = False) -> Session:
+    def connect(self, sub_url: str = "", *, paused: bool = False) -> Session[MessageT]:
         """Begin to connect, and return at once, with a session in state Connecting.
 
         Args:
@@ -81,7 +92,7 @@ class Socket:
         """
         return self.prepare(sub_url, paused=paused).start()
 
-    def prepare(self, sub_url: str = "", *, paused: bool = False) -> Session:
+    def prepare(self, sub_url: str = "", *, paused: bool = False) -> Session[MessageT]:
         """Return a session that has not begun to connect: ``start()`` does, when all that is wanted is subscribed to.
 
         Args:
@@ -103,7 +114,7 @@ class Socket:
         return Session(show(target), lambda: target, self._protocols, self._options, paused=paused)
 
     @asynccontextmanager
-    async def aconnect(self, sub_url: str = "", *, paused: bool = False) -> AsyncGenerator[Session]:
+    async def aconnect(self, sub_url: str = "", *, paused: bool = False) -> AsyncGenerator[Session[MessageT]]:
         """Connect within ``async with``, whose block begins when the session is Open, and closes it at its end.
 
         Neither holds the loop of asyncio up. Where a :class:`~rxsocket.Backoff` tries again, so it does here. Who is
@@ -133,7 +144,110 @@ class Socket:
         finally:
             await session.aclose()
 
-    def reconnecting(self, backoff: Backoff | None) -> Socket:
+    @overload
+    def stream(
+        self, *, invalid: Invalid = ..., on_open: Callable[[Session[MessageT]], object] | None = ...
+    ) -> Observable[MessageT]: ...
+    @overload
+    def stream(
+        self, codec: Codec[A], /, *, invalid: Invalid = ..., on_open: Callable[[Session[MessageT]], object] | None = ...
+    ) -> Observable[A]: ...
+    @overload
+    def stream(
+        self, a: type[A], /, *, invalid: Invalid = ..., on_open: Callable[[Session[MessageT]], object] | None = ...
+    ) -> Observable[A]: ...
+    @overload
+    def stream(
+        self,
+        a: type[A],
+        b: type[B],
+        /,
+        *,
+        invalid: Invalid = ...,
+        on_open: Callable[[Session[MessageT]], object] | None = ...,
+    ) -> Observable[A | B]: ...
+    @overload
+    def stream(
+        self,
+        a: type[A],
+        b: type[B],
+        c: type[C],
+        /,
+        *,
+        invalid: Invalid = ...,
+        on_open: Callable[[Session[MessageT]], object] | None = ...,
+    ) -> Observable[A | B | C]: ...
+    @overload
+    def stream(
+        self,
+        a: type[A],
+        b: type[B],
+        c: type[C],
+        d: type[D],
+        /,
+        *,
+        invalid: Invalid = ...,
+        on_open: Callable[[Session[MessageT]], object] | None = ...,
+    ) -> Observable[A | B | C | D]: ...
+    @overload
+    def stream(
+        self,
+        a: type[A],
+        b: type[B],
+        c: type[C],
+        d: type[D],
+        e: type[E],
+        /,
+        *,
+        invalid: Invalid = ...,
+        on_open: Callable[[Session[MessageT]], object] | None = ...,
+    ) -> Observable[A | B | C | D | E]: ...
+    @overload
+    def stream(
+        self, *types: object, invalid: Invalid = ..., on_open: Callable[[Session[MessageT]], object] | None = ...
+    ) -> Observable[Any]: ...
+    def stream(
+        self,
+        *types: object,
+        invalid: Invalid = "skip",
+        on_open: Callable[[Session[MessageT]], object] | None = None,
+    ) -> Observable[Any]:
+        """Return a cold stream of the messages: it connects when it is subscribed to. RxJS: ``webSocket()``.
+
+        All who are subscribed share one session, which connects when the first subscribes, and is closed with 1000,
+        without a wait, when the last disposes; who subscribes after that has another. The stream completes when the
+        session ends in good order: closed by this side, or by the server with 1000, 1001 or no code. It fails with an
+        EndException, which has the CloseEvent, at any other end: no connection, a loss, another code; and with what the
+        socket's :meth:`connect` would raise. So ``retry``, ``repeat``, ``catch`` and ``timeout`` do what their names
+        say. A loss that the socket's :class:`~rxsocket.Backoff` covers ends nothing.
+
+        Subscribers are called on the session's thread. What goes wrong otherwise is logged, as of any session.
+
+        Args:
+            *types: What to decode to, as :meth:`Messages.decode <rxsocket.Messages.decode>` takes it. If there is none,
+                by the socket's codec; without one, the contents as they are.
+            invalid: At a message that does not decode, ``"skip"`` goes on with the next, and ``"end"`` fails with the
+                DecodeException.
+            on_open: Is called with the session at each opening, on its thread: to send a subscribe message, or to keep
+                the session for what is to be sent later. If it raises, the stream fails with that.
+
+        Raises:
+            TypeError: msgspec can't decode a type, or can't tell them apart.
+            ValueError: ``invalid`` is something else.
+
+        Example:
+            >>> trades = socket.stream(Trade, on_open=lambda session: session.send("subscribe"))
+            >>> trades.pipe(ops.retry(3)).subscribe(print)
+        """
+        codec = to_codec(types) if types else self._options.codec
+        check_invalid(invalid)
+
+        def select(session: Session[Any]) -> Observable[Any]:
+            return session.messages.data if codec is None else session.messages.decode(codec, invalid=invalid)
+
+        return Cold(self.prepare, select, on_open)
+
+    def reconnecting(self, backoff: Backoff | None) -> Socket[MessageT]:
         """Return a Socket whose sessions connect again, after a loss, by another policy; None for not at all."""
         return Socket(self._url, self._protocols, structs.replace(self._options, reconnect=backoff))
 
@@ -221,7 +335,8 @@ def websocket(
     max_held_messages: int = 10_000,
     compression: bool | Deflate = False,
     reconnect: Backoff | None = None,
-) -> Socket:
+    codec: Codec[MessageT] | None = None,
+) -> Socket[MessageT]:
     """Describe a WebSocket endpoint. Nothing is connected until :meth:`Socket.connect`.
 
     Args:
@@ -268,6 +383,8 @@ def websocket(
             others choose, who could see from the sizes what is the same in both.
         reconnect: A :class:`~rxsocket.Backoff`, by which to connect again when a connection is lost, or could not be
             made; None for not at all.
+        codec: What sessions send other values than str and bytes by, and make values of messages by in ``received``: a
+            :class:`Codec`, such as ``codec_of(Trade)``.
 
     Raises:
         TypeError: An argument has a wrong type.
@@ -300,5 +417,6 @@ def websocket(
             max_held_messages=max_held_messages,
             compression=compression,
             reconnect=reconnect,
+            codec=codec,
         ),
     )

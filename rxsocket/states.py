@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, Self, TypeAlias
 
 from msgspec import Struct
 
-from .errors import RxSocketException
-from .frames import Close
+from .errors import ConnectionException, ProtocolException, RxSocketException
+from .frames import GOING_AWAY, NO_STATUS_RECEIVED, NORMAL_CLOSURE, Close
 
 __all__ = [
     "TRANSITIONS",
@@ -17,12 +17,15 @@ __all__ = [
     "Closed",
     "Closing",
     "Connecting",
+    "EndException",
     "Initiator",
     "Open",
     "OpenEvent",
     "State",
     "transition",
 ]
+
+ORDERLY = {NORMAL_CLOSURE, GOING_AWAY, NO_STATUS_RECEIVED}  # codes that a server closes with in good order
 
 Initiator: TypeAlias = Literal["client", "server", "network"]
 """Who began the end of a connection: this side, the peer, or neither (a lost, or never made, connection)."""
@@ -72,6 +75,44 @@ class CloseEvent(Struct, frozen=True):
     received: Close | None = None
     connection: int = 1
     unsent: int = 0
+
+    @property
+    def was_orderly(self) -> bool:
+        """Whether it is no failure: this side closed it, or the server did with 1000, 1001 or no code."""
+        return self.cause is None and (self.initiator == "client" or self.code in ORDERLY)
+
+    @property
+    def summary(self) -> str:
+        """What it ended by, in words."""
+        status = f"{self.code} {self.reason}".rstrip()
+        match self.cause:
+            case None:
+                return f"closed by the {self.initiator} with {status}"
+            case ProtocolException():
+                return f"failed with {status}"
+            case cause:
+                return str(cause)
+
+
+class EndException(ConnectionException):
+    """A session ended, and not in good order; ``__cause__`` is the event's cause, where it has one.
+
+    It ends the streams of :meth:`Socket.stream <rxsocket.Socket.stream>`, and those alone.
+
+    Attributes:
+        event: How the session ended.
+    """
+
+    def __init__(self, message: str, event: CloseEvent) -> None:
+        super().__init__(message, event)
+        self.event = event
+
+    @classmethod
+    def of(cls, event: CloseEvent, url: str) -> Self:
+        """Return the exception that tells of an end."""
+        error = cls(f"the stream of {url} has failed: {event.summary}", event)
+        error.__cause__ = event.cause
+        return error
 
 
 class Connecting(Struct, frozen=True):

@@ -210,10 +210,10 @@ class Store(Generic[T]):
         return Tracker(self._updates.report)
 
     @overload
-    def sync_with(self: Store[list[E]], socket: Socket, resource: Resource[E, I]) -> Sync: ...
+    def sync_with(self: Store[list[E]], socket: Socket[Any], resource: Resource[E, I]) -> Sync: ...
     @overload
-    def sync_with(self: Store[E], socket: Socket, resource: Resource[E, I]) -> Sync: ...
-    def sync_with(self, socket: Socket, resource: Resource[Any, Any]) -> Sync:
+    def sync_with(self: Store[E], socket: Socket[Any], resource: Resource[E, I]) -> Sync: ...
+    def sync_with(self, socket: Socket[Any], resource: Resource[Any, Any]) -> Sync:
         """Keep this store and a server the same; see :func:`rxsocket.sync.sync_with`. fritz2: ``syncWith``."""
         # Late, since sync stands above this module: it is where stores meet sockets. The method is fritz2's spelling.
         from .sync import sync_with  # noqa: PLC0415

@@ -9,7 +9,7 @@ from functools import partial
 
 from reactivex import Observable
 
-from .errors import RxSocketException, SendException, SubscriberException
+from .errors import DecodeException, FunctionException, RxSocketException, SendException, SubscriberException
 from .lifecycle import Lifecycle
 from .messages import Messages
 from .subjects import SerialQueue, Subject
@@ -41,17 +41,18 @@ class Streams(Lifecycle):
     def __init__(
         self, url: str, wake: Callable[[], None], *, max_held: int, max_held_messages: int, paused: bool
     ) -> None:
-        super().__init__(self._report_subscriber)
+        super().__init__(self.report_subscriber)
         self._url = url  # written by the thread that delivers
         self._reports = SerialQueue()
         self._errors: Subject[RxSocketException] = Subject("errors", _log_subscriber)
         self.errors: Observable[RxSocketException] = self._errors
-        self._round_trips: Subject[float] = Subject("round_trips", self._report_subscriber)
+        self._round_trips: Subject[float] = Subject("round_trips", self.report_subscriber)
         self.round_trips: Observable[float] = self._round_trips
         self.messages = Messages(
-            self._report_subscriber,
+            self.report_subscriber,
             wake,
             self.report,
+            self._report_undecodable,
             max_held=max_held,
             max_held_messages=max_held_messages,
             paused=paused,
@@ -64,11 +65,17 @@ class Streams(Lifecycle):
 
     def report(self, error: RxSocketException) -> None:
         """Log an error, and deliver it to the subscribers of :attr:`errors`. From any thread."""
-        raised = error.__cause__ if isinstance(error, SubscriberException) else None
+        raised = error.__cause__ if isinstance(error, SubscriberException | FunctionException) else None
         if isinstance(raised, SendException):  # of a subscriber that answers, after a close: it needs no traceback
             self._log(logging.WARNING, f"{error} ({raised})")
         else:
             self._log(logging.WARNING, str(error), raised)
+        self._deliver_error(error)
+
+    def _report_undecodable(self, error: DecodeException, count: int) -> None:
+        # A peer that sends nothing else must not fill the log: it has the first, the second, the fourth, and so on.
+        if count & (count - 1) == 0:
+            self._log(logging.WARNING, str(error) + (f" ({count} messages so far; not all are logged)" * (count > 1)))
         self._deliver_error(error)
 
     def pause(self) -> None:
@@ -92,9 +99,13 @@ class Streams(Lifecycle):
             stack.callback(self._reports.run, self._errors.on_completed)
             stack.callback(self._reports.run, self._round_trips.on_completed)
             stack.callback(self._events.run, self._states.on_completed)
-            stack.callback(self.messages.complete)
+            stack.callback(self._complete_messages)
 
-    def _report_subscriber(self, stream: str, error: BaseException) -> None:
+    def _complete_messages(self) -> None:
+        self.messages.complete()
+
+    def report_subscriber(self, stream: str, error: BaseException) -> None:
+        """Report what a subscriber of a stream raised. From any thread."""
         failure = SubscriberException(stream)
         failure.__cause__ = error
         self.report(failure)

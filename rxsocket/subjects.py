@@ -186,6 +186,13 @@ class Subject(Stream[T], abc.SubjectBase[T]):
         """End the stream with an error, for those subscribed now and later. A second end does nothing."""
         self._finish(lambda observer: observer.on_error(error))
 
+    def fail_subscribers(self, error: Exception) -> None:
+        """End the stream with an error for those subscribed now; for who comes later it goes on."""
+        with self._lock:
+            observers, self.observers = self.observers, ()
+        for observer in observers:
+            _Guard(observer, self.name, self._report).on_error(error)
+
     def on_completed(self) -> None:
         """Complete the stream, for those subscribed now and later. A second end does nothing."""
         self._finish(lambda observer: observer.on_completed())

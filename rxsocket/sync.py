@@ -56,7 +56,7 @@ class Sync(abc.DisposableBase):
     def __init__(
         self,
         store: Store[Any],
-        socket: Socket,
+        socket: Socket[Any],
         encode: Callable[[Any], str | bytes],
         decode: Callable[[str | bytes], object],
     ) -> None:
@@ -200,10 +200,10 @@ def _status(state: State) -> SyncStatus:
 
 
 @overload
-def sync_with(store: Store[list[E]], socket: Socket, resource: Resource[E, I]) -> Sync: ...
+def sync_with(store: Store[list[E]], socket: Socket[Any], resource: Resource[E, I]) -> Sync: ...
 @overload
-def sync_with(store: Store[E], socket: Socket, resource: Resource[E, I]) -> Sync: ...
-def sync_with(store: Store[Any], socket: Socket, resource: Resource[Any, Any]) -> Sync:
+def sync_with(store: Store[E], socket: Socket[Any], resource: Resource[E, I]) -> Sync: ...
+def sync_with(store: Store[Any], socket: Socket[Any], resource: Resource[Any, Any]) -> Sync:
     """Connect, and keep a store and the server the same from then on.
 
     Args:

@@ -148,22 +148,27 @@ def connect() -> Iterator[Callable[..., Session]]:
 
 @pytest.fixture(scope="session")
 def node() -> str:
-    """The program node, with the package ws where the script of the server finds it."""
+    """The program node, with the packages of its servers where their scripts find them."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
         pytest.skip(f"the program {'npm' if node else 'node'} is not installed: it comes with Node, https://nodejs.org")
     fcntl = pytest.importorskip("fcntl", reason="this system has no fcntl, which keeps two installations apart")
-    wanted = json.loads((NODE / "package.json").read_text())["dependencies"]["ws"]
-    installed = NODE / "node_modules" / "ws" / "package.json"
+    wanted = json.loads((NODE / "package.json").read_text())["dependencies"]
     folder = os.open(NODE, os.O_RDONLY)
     try:
         # Of two test processes that come here at once the second waits, and finds it done.
         fcntl.flock(folder, fcntl.LOCK_EX)
-        if not installed.is_file() or json.loads(installed.read_text())["version"] != wanted:
+        if any(_installed(package) != version for package, version in wanted.items()):
             _install(npm)
     finally:
         os.close(folder)
     return node
+
+
+def _installed(package: str) -> str | None:
+    """The version of a package that is installed; None where it is not."""
+    found = NODE / "node_modules" / package / "package.json"
+    return json.loads(found.read_text())["version"] if found.is_file() else None
 
 
 def _install(npm: str) -> None:
@@ -171,9 +176,9 @@ def _install(npm: str) -> None:
     try:
         done = subprocess.run(command, cwd=NODE, capture_output=True, text=True, timeout=20, check=False)  # noqa: S603 fixed
     except (OSError, subprocess.TimeoutExpired) as error:
-        pytest.skip(f"the npm package ws could not be installed: {error}")
+        pytest.skip(f"the npm packages could not be installed: {error}")
     if done.returncode:
-        pytest.skip(f"the npm package ws could not be installed: {done.stderr.strip()}")
+        pytest.skip(f"the npm packages could not be installed: {done.stderr.strip()}")
 
 
 @pytest.fixture

@@ -30,6 +30,7 @@ FLOORS = {
     "lenses": 0,
     "handlers": 0,
     "checks": 0,
+    "deadlines": 0,
     "masking": 0,
     "waiting": 0,
     "keeper": 0,
@@ -40,25 +41,32 @@ FLOORS = {
     "subjects": 1,
     "deflate": 1,
     "backoff": 1,
+    "codec": 1,
     "urls": 1,
-    "resource": 1,
     "frames": 1,
     "backlog": 1,
     "proxy": 1,
     "history": 2,
     "updates": 2,
     "connection": 2,
+    "resource": 2,
+    "views": 2,
     "options": 2,
+    "states": 2,
     "delivery": 3,
     "asynchronous": 3,
     "store": 3,
-    "states": 3,
-    "messages": 3,
+    "gaps": 3,
+    "link": 3,
     "encoding": 3,
     "decoding": 3,
     "handshake": 3,
     "outgoing": 4,
+    "cassette": 4,
     "lifecycle": 4,
+    "messages": 4,
+    "topics": 4,
+    "replies": 4,
     "opening": 4,
     "served": 4,
     "channel": 5,
@@ -66,16 +74,23 @@ FLOORS = {
     "streams": 5,
     "conversation": 6,
     "simulated": 6,
+    "recording": 6,
     "runner": 7,
+    "replaying": 7,
     "session": 8,
-    "socket": 9,
+    "cold": 9,
     "demo_view": 9,
-    "sync": 10,
-    "hub": 10,
-    "demo_stage": 10,
-    "demo": 11,
-    "__init__": 11,
-    "__main__": 12,
+    "jsonrpc": 9,
+    "socket": 10,
+    "sync": 11,
+    "hub": 11,
+    "demo_stage": 11,
+    "serving": 11,
+    "lines": 11,
+    "commands": 12,
+    "demo": 12,
+    "__init__": 12,
+    "__main__": 13,
 }
 
 # Each tower knows nothing of the other; sync, which stands on both, is where they meet.
@@ -103,18 +118,40 @@ TOWERS = (
         "handshake",
         "opening",
         "messages",
+        "gaps",
+        "views",
         "states",
         "lifecycle",
         "streams",
         "simulated",
+        "cassette",
+        "recording",
+        "replaying",
         "outgoing",
+        "deadlines",
+        "link",
+        "topics",
+        "replies",
         "session",
+        "cold",
         "socket",
+        "jsonrpc",
     },
 )
 
-# What both stand on, and what is beside them: what is for any stream, the hub's rooms, and the demo's view.
-IN_NO_TOWER = {"errors", "loops", "subjects", "backlog", "delivery", "asynchronous", "chat", "entity", "demo_view"}
+# What both stand on, and what is beside them: what is for any stream, codecs, the hub's rooms, and the demo's view.
+IN_NO_TOWER = {
+    "errors",
+    "loops",
+    "subjects",
+    "backlog",
+    "delivery",
+    "asynchronous",
+    "codec",
+    "chat",
+    "entity",
+    "demo_view",
+}
 
 # The imports that lead upward, with the reason.
 LATE = {
@@ -127,6 +164,7 @@ TESTS_OF_THE_WHOLE = {
     "test_autobahn",
     "test_benchmarks",
     "test_faults",
+    "test_feeds",
     "test_fuzz",
     "test_half_open",
     "test_interop",
@@ -282,7 +320,18 @@ def test_only_masking_names_numpy_which_it_loads_where_that_pays() -> None:
 
 
 def test_the_core_imports_its_three_dependencies_and_the_standard_library_alone() -> None:
-    heavier = {"chat", "entity", "hub", "demo", "demo_stage", "demo_view", "__main__"}  # the extras
+    heavier = {
+        "chat",
+        "entity",
+        "hub",
+        "serving",
+        "lines",
+        "commands",
+        "demo",
+        "demo_stage",
+        "demo_view",
+        "__main__",
+    }  # the extras
     for name in set(SOURCES) - heavier:
         outside = foreign(name) - set(sys.stdlib_module_names)
         assert outside <= {"reactivex", "websocket", "msgspec"}, name
@@ -309,7 +358,7 @@ def test_importing_rxsocket_imports_nothing_else_but_its_three_dependencies() ->
     )
     for heavy in ("asyncio", "http.server", "multiprocessing", "numpy", "rich", "unittest", "websockets"):
         assert heavy not in added
-    for extra in ("chat", "demo", "demo_stage", "demo_view", "hub", "__main__"):
+    for extra in ("chat", "commands", "demo", "demo_stage", "demo_view", "hub", "lines", "serving", "__main__"):
         assert f"rxsocket.{extra}" not in added
 
 

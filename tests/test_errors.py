@@ -11,8 +11,10 @@ import pytest
 from rxsocket import errors
 from rxsocket.errors import (
     DecodeException,
+    FunctionException,
     HandshakeException,
     HoldException,
+    JsonRpcException,
     OverflowException,
     ProtocolException,
     RxSocketException,
@@ -88,6 +90,11 @@ def test_what_each_carries_can_be_read_and_its_message_is_its_text() -> None:
     assert (str(hold), hold.messages, hold.size) == ("let go", 3, 7)
     overflow = OverflowException("too many", 5)
     assert (str(overflow), overflow.capacity) == ("too many", 5)
+    refused = JsonRpcException("no such method", -32601, ["x"])
+    assert (str(refused), refused.code, refused.data) == ("no such method (-32601): ['x']", -32601, ["x"])
+    assert str(JsonRpcException("no such method", -32601)) == "no such method (-32601)"
+    function = FunctionException("matches raised", "matches")
+    assert (str(function), function.function) == ("matches raised", "matches")
 
 
 @pytest.mark.parametrize(
@@ -98,6 +105,8 @@ def test_what_each_carries_can_be_read_and_its_message_is_its_text() -> None:
         DecodeException("no name", b"\xff"),
         HoldException("let go", 3, 7),
         OverflowException("too many", 5),
+        JsonRpcException("no such method", -32601, ["x"]),
+        FunctionException("matches raised", "matches"),
         SubscriberException("messages.body"),
     ],
     ids=lambda error: type(error).__name__,

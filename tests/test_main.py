@@ -81,15 +81,43 @@ def test_a_port_that_is_none_is_a_sentence_and_exit_code_2(port, capsys):
     assert "a port is a number from 0 to 65535" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("command", "missing"), [("hub", "websockets"), ("demo", "rich")])
-def test_a_missing_extra_is_named(command, missing, monkeypatch, capsys):
-    for name in [name for name in sys.modules if name.startswith(("rxsocket.hub", "rxsocket.demo"))]:
+@pytest.mark.parametrize(
+    ("command", "extra", "missing"),
+    [("hub", "hub", "websockets"), ("demo", "demo", "rich"), ("serve", "hub", "websockets")],
+)
+def test_a_missing_extra_is_named(command, extra, missing, monkeypatch, capsys):
+    modules = ("rxsocket.hub", "rxsocket.demo", "rxsocket.serving")
+    for name in [name for name in sys.modules if name.startswith(modules)]:
         monkeypatch.delitem(sys.modules, name)
     for name in [name for name in sys.modules if name.partition(".")[0] == missing]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, missing, None)
-    assert main([command]) == 1
-    assert f"pip install 'rxsocket[{command}]'" in capsys.readouterr().err
+    assert main([command, *(["feed.jsonl"] if command == "serve" else [])]) == 1
+    assert f"pip install 'rxsocket[{extra}]'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["listen"], "required: URL"),
+        (["listen", "ws://host", "--header", "X"], "a header is 'Name: value'"),
+        (["listen", "ws://host", "--json", "a..b"], "a path is such as"),
+        (["listen", "ws://host", "--count", "0"], "a count is 1 or more"),
+        (["listen", "ws://host", "--count", "many"], "a count is 1 or more"),
+        (["listen", "ws://host", "--binary", "octal"], "invalid choice"),
+        (["record", "ws://host"], "required: FILE"),
+        (["record", "ws://host", "f", "--seconds", "-1"], "a number over 0"),
+        (["record", "ws://host", "f", "--seconds", "nan"], "a number over 0"),
+        (["replay", "f", "--speed", "fast"], "a number over 0"),
+        (["replay", "f", "--speed", "2", "--at-once"], "not allowed with"),
+        (["serve", "f", "--port", "x"], "a port is a number"),
+    ],
+)
+def test_what_can_not_be_meant_is_a_sentence_and_exit_code_2(arguments, said, capsys):
+    with pytest.raises(SystemExit) as raised:
+        main(arguments)
+    assert raised.value.code == 2
+    assert said in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("options", "save"), [([], None), (["--save", "a.svg"], "a.svg")])
@@ -110,10 +138,11 @@ def test_no_command_shows_the_help_and_exits_with_2(capsys):
     assert main([]) == 2
     help_text = capsys.readouterr().err
     assert "hub" in help_text
-    assert "demo" in help_text
+    for command in ("demo", "listen", "record", "replay", "serve"):
+        assert command in help_text
 
 
-@pytest.mark.parametrize("command", [[], ["hub"], ["demo"]])
+@pytest.mark.parametrize("command", [[], ["hub"], ["demo"], ["listen"], ["record"], ["replay"], ["serve"]])
 def test_help(command, capsys):
     with pytest.raises(SystemExit) as raised:
         main([*command, "--help"])

@@ -6,16 +6,34 @@ import threading
 from functools import partial
 from typing import Any
 
+import msgspec
 import pytest
 from reactivex import Observable
+from reactivex import operators as ops
 from threads import in_threads
 
-from rxsocket.errors import HoldException
+from rxsocket.codec import codec_of
+from rxsocket.errors import DecodeException, HoldException
 from rxsocket.frames import Message
+from rxsocket.gaps import Gap
 from rxsocket.messages import MessageEvent, Messages
+from rxsocket.states import CloseEvent, OpenEvent
 
-VIEWS = ("messages", "data", "body", "blob", "array_buffer")
+VIEWS = ("messages", "data", "body", "blob", "array_buffer", "decode(Plain)")
 MIXED: list[Message] = ["a", b"b", "", b"", "\u20ac"]
+
+
+class Plain:
+    """A codec that leaves all as it is."""
+
+    def encode(self, value: Message) -> Message:
+        return value
+
+    def decode(self, message: Message) -> Message:
+        return message
+
+
+PLAIN = Plain()
 
 
 class Source:
@@ -25,10 +43,12 @@ class Source:
         self.reports: list[tuple[str, Exception]] = []
         self.wakes = 0
         self.failures: list[HoldException] = []
+        self.undecodable: list[tuple[DecodeException, int]] = []
         self.messages = Messages(
             lambda stream, error: self.reports.append((stream, error)),
             self._wake,
             self.failures.append,
+            lambda error, count: self.undecodable.append((error, count)),
             max_held=max_held,
             max_held_messages=max_held_messages,
             paused=paused,
@@ -45,6 +65,8 @@ class Source:
         self.messages.drain()
 
     def view(self, name: str) -> Observable[Any]:
+        if name == "decode(Plain)":
+            return self.messages.decode(PLAIN)
         return self.messages if name == "messages" else getattr(self.messages, name)
 
     def listen(self, name: str = "data") -> list[Any]:
@@ -63,6 +85,7 @@ def expected(name: str, messages: list[Message]) -> list[Any]:
         "body": texts,
         "blob": binaries,
         "array_buffer": binaries,
+        "decode(Plain)": messages,
     }[name]
 
 
@@ -105,7 +128,9 @@ def test_every_subscriber_of_every_view_gets_a_message_before_the_next_one() -> 
     for name in VIEWS[1:]:
         source.view(name).subscribe(lambda value, name=name: seen.append((name, value)))
     source.deliver("a", b"b")
-    assert seen == [("data", "a"), ("body", "a"), ("data", b"b"), ("blob", b"b"), ("array_buffer", b"b")]
+    decoded = VIEWS[-1]
+    assert seen[:3] == [("data", "a"), ("body", "a"), (decoded, "a")]
+    assert seen[3:] == [("data", b"b"), ("blob", b"b"), ("array_buffer", b"b"), (decoded, b"b")]
 
 
 def test_who_unsubscribes_gets_nothing_more_and_what_comes_then_is_not_held() -> None:
@@ -317,7 +342,7 @@ def test_a_subscriber_that_pauses_in_the_middle_of_a_batch_gets_the_rest_after_r
     assert seen == ["a", "b", "c", "d", "e", "f", "g"]
 
 
-@pytest.mark.parametrize("name", ["messages", "data", "body", "array_buffer"])
+@pytest.mark.parametrize("name", ["messages", "data", "body", "array_buffer", "decode(Plain)"])
 def test_a_subscription_made_in_the_middle_of_a_batch_gets_the_rest_of_it(name: str) -> None:
     source = Source()
     others: list[list[Any]] = []
@@ -406,6 +431,79 @@ def test_a_resume_at_any_moment_of_a_delivery_lets_nothing_go_that_somebody_list
     source.drain()
     assert source.failures == []
     assert seen == list("abcd")
+
+
+# --- gaps
+
+
+def ended(connection: int) -> tuple[CloseEvent, OpenEvent]:
+    """What the session says when a connection is there after another."""
+    closed = CloseEvent(1006, "", "network", was_clean=False, connection=connection)
+    return closed, OpenEvent("ws://host/", None, connection + 1)
+
+
+def test_a_gap_comes_in_its_place_among_the_messages_and_only_where_it_is_asked_for() -> None:
+    source = Source()
+    plain, seen = source.listen("messages"), []
+    source.messages.with_gaps().subscribe(seen.append, on_completed=lambda: seen.append("completed"))
+    source.deliver("a")
+    source.messages.reopen(*ended(1))
+    source.drain()
+    source.deliver("b", connection=2)
+    source.messages.complete()
+    a, b = MessageEvent("a", 1), MessageEvent("b", 2)
+    assert seen == [a, Gap(*ended(1)), b, "completed"]
+    assert plain == [a, b, "completed"]
+
+
+def test_gaps_alone_are_held_and_delivered_in_order_and_to_who_comes_after_the_end_too() -> None:
+    source = Source()
+    source.deliver("a")
+    source.messages.reopen(*ended(1))
+    source.messages.reopen(*ended(2))
+    source.messages.complete()
+    seen: list[Any] = []
+    source.messages.with_gaps().subscribe(seen.append, on_completed=lambda: seen.append("completed"))
+    assert seen == [MessageEvent("a", 1), Gap(*ended(1)), Gap(*ended(2)), "completed"]
+
+
+def test_a_gap_says_how_many_messages_before_it_were_let_go() -> None:
+    source = Source(paused=True)
+    source.deliver("a")
+    source.messages.drop(["b", "c"])
+    source.messages.tell_dropped()
+    source.messages.tell_dropped()
+    source.messages.reopen(*ended(1))
+    source.messages.reopen(*ended(2))
+    seen: list[Any] = []
+    source.messages.with_gaps().subscribe(seen.append)
+    source.messages.resume()
+    source.drain()
+    assert seen == [MessageEvent("a", 1), Gap(*ended(1), 2), Gap(*ended(2), 0)]
+    assert [failure.messages for failure in source.failures] == [2]
+
+
+def test_gaps_take_room_but_are_no_messages_that_were_let_go() -> None:
+    source = Source(max_held_messages=3)
+    for connection in range(1, 5):
+        source.messages.reopen(*ended(connection))
+    assert not source.failures
+    assert not source.messages._held
+    source = Source(max_held_messages=3)
+    source.deliver("a", "b")
+    source.messages.reopen(*ended(1))
+    source.deliver("c", connection=2)
+    assert [(failure.messages, failure.size) for failure in source.failures] == [(3, 3)]
+
+
+def test_who_unsubscribes_gets_no_gaps_either() -> None:
+    source = Source()
+    seen: list[Any] = []
+    source.messages.with_gaps().subscribe(seen.append).dispose()
+    source.messages.reopen(*ended(1))
+    source.drain()
+    assert not seen
+    assert not source.messages._gaps.observers
 
 
 # --- the end
@@ -557,6 +655,245 @@ def test_a_subscriber_that_raises_while_held_messages_go_out_after_the_end_holds
         ("messages.data", "at the end"),
     ]
     assert source.listen("body") == ["completed"]
+
+
+# --- values
+
+
+class Trade(msgspec.Struct, frozen=True, tag=True):
+    price: float
+
+
+class Quote(msgspec.Struct, frozen=True, tag=True):
+    bid: float
+
+
+class Counting:
+    """A codec that counts, and raises what it is told to."""
+
+    def __init__(self) -> None:
+        self.decoded: list[Message] = []
+        self.error: BaseException | None = None
+
+    def encode(self, value: int) -> str:
+        return str(value)
+
+    def decode(self, message: str | bytes) -> int:
+        self.decoded.append(message)
+        if self.error is not None:
+            raise self.error
+        return int(message)
+
+
+TRADE = Trade(4.5)
+QUOTE = Quote(4.25)
+BAD = '{"type":"Trade","price":"high"}'
+
+
+@pytest.mark.parametrize("listeners", [1, 2], ids=["alone", "with another"])
+def test_values_are_json_of_texts_and_messagepack_of_binary_messages(listeners: int) -> None:
+    source = Source()
+    seen: list[object] = []
+    for _ in range(listeners):
+        source.messages.decode(Trade, Quote).subscribe(seen.append)
+    for codec in (msgspec.json, msgspec.msgpack):
+        messages = [codec.encode(value) for value in (TRADE, QUOTE)]
+        source.deliver(*(message.decode() if codec is msgspec.json else message for message in messages))
+    assert seen == [value for value in (TRADE, QUOTE) * 2 for _ in range(listeners)]
+
+
+def test_builtins_and_unions_are_decoded_too() -> None:
+    source = Source()
+    numbers: list[object] = []
+    source.messages.decode(dict[str, int]).subscribe(numbers.append)
+    source.deliver('{"a":1}')
+    either: list[object] = []
+    source.messages.decode(int | str).subscribe(either.append)
+    source.deliver("2", '"b"')
+    assert (numbers, either) == ([{"a": 1}], [2, "b"])
+    assert [error.raw for error, _ in source.undecodable] == ["2", '"b"']
+
+
+def test_a_message_is_decoded_once_however_many_listen_by_however_many_calls_and_not_at_all_for_nobody() -> None:
+    source = Source()
+    codec = Counting()
+    stream = source.messages.decode(codec)
+    source.messages.data.subscribe()
+    source.deliver("1")
+    assert codec.decoded == []
+    seen: list[int] = []
+    first, second = stream.subscribe(seen.append), source.messages.decode(codec).subscribe(seen.append)
+    source.deliver("2")
+    assert (codec.decoded, seen) == (["2"], [2, 2])
+    first.dispose()
+    source.deliver("3")
+    second.dispose()
+    source.deliver("4")
+    assert (codec.decoded, seen) == (["2", "3"], [2, 2, 3])
+
+
+def test_the_same_stream_is_returned_for_equal_types_and_another_for_others() -> None:
+    messages = Source().messages
+    assert messages.decode(Trade) is messages.decode(Trade)
+    assert messages.decode(Trade, Quote) is messages.decode(Quote, Trade) is messages.decode(Trade | Quote)
+    assert (
+        messages.decode(Trade) is messages.decode(codec_of(Trade)) is messages.decode(codec_of(Trade, format="msgpack"))
+    )
+    assert messages.decode(list[int]) is messages.decode(list[int])
+    assert messages.decode(list[int]) is not messages.decode(list[float])
+    assert messages.decode(Trade) is not messages.decode(Quote)
+    assert messages.decode(Trade) is not messages.decode(Trade, invalid="end")
+    assert messages.decode(PLAIN) is messages.decode(PLAIN)
+    assert messages.decode(PLAIN) is not messages.decode(Plain())
+
+
+def test_many_threads_that_ask_for_the_same_at_once_get_the_same_stream() -> None:
+    for _ in range(50):
+        messages = Source().messages
+        start = threading.Barrier(4)
+        found: list[object] = []
+
+        def ask(messages: Messages = messages, start: threading.Barrier = start, found: list[object] = found) -> None:
+            start.wait()
+            found.append(messages.decode(Trade))
+
+        in_threads(*[ask] * 4)
+        assert len(found) == 4
+        assert all(stream is found[0] for stream in found)
+
+
+@pytest.mark.parametrize("listeners", [1, 2], ids=["alone", "with another"])
+@pytest.mark.parametrize(
+    ("message", "path"),
+    [
+        (BAD, "$.price"),
+        ('{"type":"Trade"}', "$.price"),
+        ('{"type":"Order"}', "$.type"),
+        ("[]", ""),
+        ("{", ""),
+        (b"\xc1", ""),
+    ],
+)
+def test_what_does_not_decode_is_told_once_with_the_message_and_the_path_and_the_stream_goes_on(
+    message: Message, path: str, listeners: int
+) -> None:
+    source = Source()
+    seen = [source.listen("data") for _ in range(listeners - 1)]
+    values: list[Any] = []
+    for _ in range(listeners):
+        source.messages.decode(Trade, Quote).subscribe(values.append, values.append)
+    source.deliver('{"type":"Trade","price":1}', message, '{"type":"Quote","bid":2}')
+    assert values == [value for value in (Trade(1), Quote(2)) for _ in range(listeners)]
+    [(error, count)] = source.undecodable
+    assert (error.raw, error.path, count) == (message, path, 1)
+    assert str(error).startswith("not a Trade | Quote: ")
+    assert all(len(messages) == 3 for messages in seen)
+    assert source.reports == []
+
+
+def test_failures_are_counted_for_each_stream() -> None:
+    source = Source()
+    source.messages.decode(int).subscribe()
+    source.deliver("x", "y")
+    source.messages.decode(float).subscribe()
+    source.deliver("z")
+    assert [count for _, count in source.undecodable] == [1, 2, 3, 1]
+
+
+@pytest.mark.parametrize("listeners", [1, 2], ids=["alone", "with another"])
+def test_a_stream_that_ends_at_the_first_failure_ends_for_those_who_are_subscribed_then(listeners: int) -> None:
+    source = Source()
+    stream = source.messages.decode(Trade, invalid="end")
+    seen: list[list[Any]] = [[] for _ in range(listeners)]
+    for each in seen:
+        stream.subscribe(each.append, each.append)
+    later: list[Any] = []
+    stream.subscribe(on_error=lambda _: stream.subscribe(later.append))
+    going_on = source.listen("data")
+    source.deliver('{"type":"Trade","price":1}', BAD, '{"type":"Trade","price":2}')
+    [(error, _)] = source.undecodable
+    assert seen == [[Trade(1), error]] * listeners
+    assert later == [Trade(2)]
+    assert len(going_on) == 3
+
+
+def test_alone_it_ends_in_the_middle_of_a_batch_and_a_retry_goes_on_with_the_next_message() -> None:
+    source = Source()
+    seen: list[Any] = []
+    source.messages.decode(int, invalid="end").pipe(ops.retry()).subscribe(seen.append)
+    source.deliver("1", "x", "y", "2")
+    assert seen == [1, 2]
+    assert len(source.undecodable) == 2
+    ended: list[Any] = []
+    source.messages.decode(float, invalid="end").subscribe(ended.append, lambda error: ended.append(error.raw))
+    source.deliver("1", "z", "2")
+    assert ended == [1.0, "z"]
+
+
+@pytest.mark.parametrize("listeners", [1, 2], ids=["alone", "with another"])
+@pytest.mark.parametrize("error", [KeyError("price"), SystemExit(), StopIteration(), DecodeException("mine", "raw")])
+def test_whatever_a_codec_raises_harms_nobody(error: BaseException, listeners: int) -> None:
+    source = Source()
+    codec = Counting()
+    codec.error = error
+    seen: list[int] = []
+    others: list[object] = []
+    for _ in range(listeners):
+        source.messages.decode(codec).subscribe(seen.append)
+    if listeners > 1:
+        source.messages.body.subscribe(others.append)
+
+    def session() -> None:  # on a thread that is not the main one, whose sys.exit() is its own
+        source.deliver("1", "2")
+        codec.error = None
+        source.deliver("3")
+
+    in_threads(session)
+    assert seen == [3] * listeners
+    assert others == ["1", "2", "3"] * (listeners - 1)
+    told = [failure for failure, _ in source.undecodable]
+    if isinstance(error, DecodeException):
+        assert told == [error, error]
+    else:
+        assert [failure.raw for failure in told] == ["1", "2"]
+        assert all(
+            failure.__cause__ is error and str(failure).startswith("not a message of Counting: ") for failure in told
+        )
+
+
+def test_ctrl_c_in_a_codec_on_the_main_thread_goes_on() -> None:
+    source = Source()
+    codec = Counting()
+    codec.error = KeyboardInterrupt()
+    source.messages.decode(codec).subscribe()
+    with pytest.raises(KeyboardInterrupt):
+        source.deliver("1")
+
+
+def test_a_stream_that_is_made_after_the_end_completes_and_gets_what_is_held() -> None:
+    source = Source()
+    source.deliver("1", "2")
+    source.messages.complete()
+    seen: list[Any] = []
+    for _ in range(2):
+        source.messages.decode(int).subscribe(seen.append, on_completed=lambda: seen.append("completed"))
+    source.messages.decode(str).subscribe(on_completed=lambda: seen.append("another"))
+    assert seen == [1, 2, "completed", "completed", "another"]
+
+
+def test_what_cannot_be_decoded_to_is_refused_at_once() -> None:
+    class Untagged(msgspec.Struct):
+        pass
+
+    messages = Source().messages
+    with pytest.raises(TypeError, match="name a type"):
+        messages.decode()
+    with pytest.raises(TypeError, match="tagged"):
+        messages.decode(Untagged, Trade)
+    with pytest.raises(TypeError, match="lambda"):
+        messages.decode(lambda text: text)
+    with pytest.raises(ValueError, match="'skip' or 'end', not 'stop'"):
+        messages.decode(Trade, invalid="stop")  # type: ignore[call-overload]
 
 
 # --- threads

@@ -50,7 +50,7 @@ def test_without_arguments_the_options_are_the_defaults() -> None:
 
 def test_every_option_is_tested_here() -> None:
     names = {field.name for field in structs.fields(Options)}
-    assert names == {*SECONDS, *LIMITS, *PAIRS, *WITHOUT_BEHAVIOUR, "origin", "ssl", "proxy", "compression"}
+    assert names == {*SECONDS, *LIMITS, *PAIRS, *WITHOUT_BEHAVIOUR, "origin", "ssl", "proxy", "compression", "codec"}
 
 
 def test_websocket_has_the_same_options_with_the_same_defaults() -> None:

@@ -73,7 +73,7 @@ def test_it_tells_what_it_was_made_of_and_does_not_change() -> None:
         ("{", "not a Person: .*truncated"),
         ("", "not a Person"),
         ("\ud800", "not a Person"),
-        ('{"name":"nobody"}', "not a Person: a person is somebody"),
+        ('{"name":"nobody"}', "not a Person: RuntimeError: a person is somebody"),
         (b'{"name":"A"}', "not a Person: its json comes as a text, not as bytes"),
         (None, "not as NoneType"),
     ],

@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from rxsocket import ConnectionException, MessageEvent
+from rxsocket.options import Options
 from rxsocket.simulated import SimulatedSession
 from rxsocket.states import Closed, CloseEvent, Closing, Connecting, Open, OpenEvent
 
@@ -65,6 +66,19 @@ def test_what_comes_before_anybody_subscribes_and_in_a_pause_is_held():
     assert seen == ["early"]
     session.resume()
     assert seen == ["early", "held"]
+
+
+def test_it_holds_as_much_as_it_is_told_to():
+    session = SimulatedSession(URL, limits=Options(max_held_messages=2))
+    errors = []
+    session.errors.subscribe(errors.append)
+    for text in ("one", "two"):
+        session.receive(text)
+    assert session.messages.held == (2, 6)
+    assert errors == []
+    session.receive("three")
+    assert session.messages.held == (0, 0)
+    assert [error.messages for error in errors] == [3]
 
 
 def test_what_a_subscriber_makes_it_tell_comes_after_what_it_is_at():

@@ -22,6 +22,7 @@ from reactivex import operators as ops
 from websockets.utils import apply_mask
 
 from rxsocket.backoff import Backoff
+from rxsocket.codec import codec_of
 from rxsocket.deflate import Deflate
 from rxsocket.errors import ConnectionException, EndpointException, RxSocketException
 from rxsocket.options import Options
@@ -384,6 +385,7 @@ def test_every_option_is_passed_on():
         "ping_timeout": 5.5,
         "reconnect": Backoff(),
         "compression": True,
+        "codec": codec_of(int),
     }
     options = {field.name for field in structs.fields(Options)}
     parameters = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from .measures import Backlog, Crowd, Feed, Resumptions, Stint, Task
+from .measures import Asks, Backlog, Crowd, Feed, Resumptions, Stint, Task
 
 __all__ = ["Client"]
 
@@ -46,3 +46,7 @@ class Client(Protocol):
     @staticmethod
     def resume(resumptions: Resumptions) -> None:
         """Run the resumptions with a function that awaits a stream's first item; those that have Rx alone."""
+
+    @staticmethod
+    def ask(task: Task, asks: Asks) -> None:
+        """Open all asks through a hub, at which another client replies to them when all are open; rxsocket alone."""

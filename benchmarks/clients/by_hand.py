@@ -9,7 +9,18 @@ from reactivex import operators as ops
 from reactivex.scheduler import EventLoopScheduler
 from reactivex.scheduler.eventloop import AsyncIOThreadSafeScheduler
 
-from .measures import Backlog, Resumptions
+from rxsocket import websocket
+
+from .measures import Backlog, Feed, Resumptions, Task, decoder
+
+
+def receive(task: Task, feed: Feed) -> None:
+    session = websocket(task.url).prepare()
+    session.opens.subscribe(lambda _: feed.opened())
+    decode, consume = decoder(), feed.function()
+    session.messages.data.subscribe(lambda message: consume(decode(message)))
+    session.start()
+    session.closes.run()
 
 
 def drain(items: int, backlog: Backlog) -> None:  # noqa: ARG001 it has no bound

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from . import Client
 
-__all__ = ["MEASURES", "Backlog", "Clock", "Crowd", "Feed", "Resumptions", "Stint", "Task"]
+__all__ = ["MEASURES", "Asks", "Backlog", "Clock", "Crowd", "Feed", "Resumptions", "Stint", "Task", "decoder", "trade"]
 
 WARM_UP = 100  # round trips that do not count
 PATIENCE = 30.0  # seconds for a crowd to be served
@@ -55,6 +55,7 @@ class Task:
     numpy: bool = True
     in_flight: int = 0
     items: int = 0
+    typed: bool = False
 
     @classmethod
     def of(cls, text: str) -> Task:
@@ -127,7 +128,7 @@ class Feed:
             self.subscribe(subject)
             return subject.on_next
         if self._task.decode:
-            decode, consume = _decoder(), self._consume
+            decode, consume = decoder(), self._consume
             return lambda message: consume(decode(message))
         return self._consume
 
@@ -136,13 +137,14 @@ class Feed:
         import reactivex.operators as ops  # noqa: PLC0415 likewise
 
         if self._task.decode:
-            stream = stream.pipe(ops.map(_decoder()))
+            stream = stream.pipe(ops.map(decoder()))
         elif self._task.chain:
             stream = stream.pipe(ops.map(len), ops.filter(bool))
         stream.subscribe(self._consume)
 
 
-def _decoder() -> Callable[[Any], object]:
+def trade() -> type[Any]:
+    """Return the type of what is received."""
     import msgspec  # noqa: PLC0415 likewise
 
     class Trade(msgspec.Struct):
@@ -152,7 +154,14 @@ def _decoder() -> Callable[[Any], object]:
         size: float
         id: int
 
-    return msgspec.json.Decoder(Trade).decode
+    return Trade
+
+
+def decoder() -> Callable[[Any], object]:
+    """Return msgspec's own function that makes one of a message."""
+    import msgspec  # noqa: PLC0415 likewise
+
+    return msgspec.json.Decoder(trade()).decode
 
 
 class Counter:
@@ -279,6 +288,32 @@ class Backlog:
         clock.stop()
         if self._count != items:
             raise RuntimeError(f"{self._count} of {items} items came")
+
+
+class Asks:
+    """Many asks that are open at once, each with the key of its reply.
+
+    Attributes:
+        keys: Of the asks.
+        times: How long after a reply was there its ask had it, in ns.
+        replied: Is set when all have.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.keys = range(count)
+        self.times: list[int] = []
+        self.replied = threading.Event()
+        self._arrived = 0
+
+    def arrived(self, _: object) -> None:
+        """Note that a reply is there. By the first subscriber of the replies."""
+        self._arrived = time.perf_counter_ns()
+
+    def resolved(self, _: object) -> None:
+        """Note that its ask has it."""
+        self.times.append(time.perf_counter_ns() - self._arrived)
+        if len(self.times) == len(self.keys):
+            self.replied.set()
 
 
 class Resumptions:
@@ -416,6 +451,16 @@ def _drain(client: Client, task: Task) -> dict[str, float]:
     return {**clocks[-1].figures(task.items), "growth": many / few}
 
 
+def _ask(client: Client, task: Task) -> dict[str, float]:
+    clock, asks = Clock(), Asks(task.items)
+    clock.start()
+    client.ask(task, asks)
+    clock.stop()
+    if len(asks.times) != task.items:
+        raise RuntimeError(f"{len(asks.times)} of {task.items} were replied to")
+    return {**clock.figures(task.items), **_percentiles(asks.times)}
+
+
 def _resume(client: Client, task: Task) -> dict[str, float]:
     clock, resumptions = Clock(), Resumptions(task.items)
     clock.start()
@@ -440,5 +485,6 @@ MEASURES: dict[str, Callable[[Client, Task], dict[str, float]]] = {
     "synchronize": _synchronize,
     "drain": _drain,
     "resume": _resume,
+    "ask": _ask,
 }
 """What a client's process does for each kind of row, and the figures that come of it."""

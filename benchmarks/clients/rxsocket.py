@@ -12,7 +12,7 @@ from reactivex import operators as ops
 
 from rxsocket import Resource, RootStore, Session, Socket, buffered, first, websocket
 
-from .measures import PATIENCE, Backlog, Crowd, Feed, Resumptions, Stint, Task
+from .measures import PATIENCE, Asks, Backlog, Crowd, Feed, Resumptions, Stint, Task, trade
 
 
 def _socket(task: Task) -> Socket:
@@ -20,6 +20,8 @@ def _socket(task: Task) -> Socket:
 
 
 def _stream(task: Task, session: Session) -> Observable[Any]:
+    if task.typed:
+        return session.messages.decode(trade())
     return session.messages.body if task.text else session.messages.blob
 
 
@@ -119,3 +121,42 @@ def drain(items: int, backlog: Backlog) -> None:
 
 def resume(resumptions: Resumptions) -> None:
     resumptions.run(first)
+
+
+class Numbered(msgspec.Struct, frozen=True):
+    """What is asked, and the reply to it."""
+
+    id: int
+
+
+def number_of(message: Numbered) -> int:
+    return message.id
+
+
+def ask(task: Task, asks: Asks) -> None:
+    room = websocket(task.url)
+    with room.connect() as asking, room.connect() as replying:
+        replies = asking.messages.decode(Numbered)
+        replies.subscribe(asks.arrived)
+        came: list[str] = []
+        all_came = threading.Event()
+
+        def take(text: str) -> None:
+            came.append(text)
+            if len(came) == len(asks.keys):
+                all_came.set()
+
+        replying.messages.body.subscribe(take)
+        replying.opens.pipe(ops.first()).run()
+        for key in asks.keys:
+            asking.ask(
+                msgspec.json.encode(Numbered(key)).decode(),
+                reply=number_of,
+                key=key,
+                timeout=PATIENCE,
+                messages=replies,
+            ).subscribe(asks.resolved)
+        all_came.wait(PATIENCE)
+        for text in came:
+            replying.send(text)
+        asks.replied.wait(PATIENCE)
