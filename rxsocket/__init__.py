@@ -18,10 +18,12 @@ floor modules
 7     ``runner``: a session's thread, through all its connections; ``replaying``: plays what a session told
 6     ``conversation``: what a session says and hears on one of them, from any thread; ``simulated``: a session
       without a network; ``recording``: of what a session tells
-5     ``channel``: an open connection in messages; ``streams``: what there is to hear of a session
+5     ``channel``: an open connection in messages; ``streams``: what there is to hear of a session; ``scripted``: a
+      server that plays scripts
 4     ``opening``: makes a connection, by websocket-client; ``lifecycle``: where a session stands, as streams;
       ``outgoing``: what is on its way out; ``messages``: what a session receives, as streams; ``cassette``: what it
-      told, in a file; ``topics``: that a server is told of; ``replies``: to what was asked
+      told, in a file; ``topics``: that a server is told of; ``replies``: to what was asked; ``served``: a client of
+      a script
 3     ``handshake``: RFC 6455's opening one, as text; ``encoding``: RFC 6455 from messages to bytes; ``decoding``: from
       bytes to messages; ``gaps``: where messages may be missing; ``link``: what topics and replies need of a session;
       ``store``: values that change by handlers; ``delivery``: of a stream to a subscriber, by a queue or in batches;
@@ -30,11 +32,12 @@ floor modules
       ``options``: of an endpoint; ``connection``: an open socket; ``resource``: the codec of entities; ``views``: of
       messages, as they are and decoded
 1     ``subjects``; ``codec``: of values that go as messages; ``urls``: which can work; ``frames``: RFC 6455's;
-      ``deflate``: RFC 7692, without I/O; ``backoff``: when to try again; ``backlog``: what waits for a subscriber
+      ``deflate``: RFC 7692, without I/O; ``backoff``: when to try again; ``backlog``: what waits for a subscriber;
+      ``proxy``: of faults
 0     ``errors``; ``lenses``; ``loops``: of asyncio, told by threads; ``handlers``: of a store; ``checks``: of numbers
       that are chosen; ``masking``: of frames; ``waiting``: for a socket; ``keepalive``: of a connection; ``keeper``: of
       sessions that are held up; ``deadlines``: many, on one thread; ``chat``: the hub's rooms; ``entity``: what clients
-      of a hub's path share
+      of a hub's path share; ``passage``: through a proxy of faults
 ===== =================================================================================================================
 """
 

@@ -151,6 +151,8 @@ IN_NO_TOWER = {
     "chat",
     "entity",
     "demo_view",
+    "passage",
+    "proxy",
 }
 
 # The imports that lead upward, with the reason.

@@ -9,8 +9,8 @@ import pytest
 from servers import Seen, within
 
 from rxsocket import Backoff, HandshakeException, Session, websocket
-from rxsocket.served import Client, Refusal
 from rxsocket.scripted import Script, serve
+from rxsocket.served import Client, Refusal
 
 
 def greeter(client: Client) -> None:

@@ -8,8 +8,8 @@ import pytest
 from servers import Seen, within
 
 from rxsocket import websocket
-from rxsocket.served import Client
 from rxsocket.scripted import serve
+from rxsocket.served import Client
 
 
 def test_a_loop_over_its_messages_ends_with_it_and_pings_are_answered_meanwhile():
