@@ -11,9 +11,9 @@ floor modules
 11    ``sync``: a store and a server kept the same; ``hub``: a server to sync with and to chat on (extra ``hub``);
       ``serving``: plays a cassette to clients (extra ``hub``); ``lines``: messages for a terminal; ``demo_stage``:
       where the demo's steps play
-10    ``socket``: an endpoint, described
-9     ``cold``: a session while somebody is subscribed; ``jsonrpc``: calls over a session; ``demo_view``: the demo in a
-      terminal, or in plain lines
+10    ``socket``: an endpoint, described; ``testing``: what tests of users' own code need
+9     ``cold``: a session while somebody is subscribed; ``jsonrpc``: calls over a session; ``leftovers``: sessions left
+      open; ``demo_view``: the demo in a terminal, or in plain lines
 8     ``session``: a connection to a server, as its user has it
 7     ``runner``: a session's thread, through all its connections; ``replaying``: plays what a session told
 6     ``conversation``: what a session says and hears on one of them, from any thread; ``simulated``: a session
@@ -33,7 +33,7 @@ floor modules
       messages, as they are and decoded
 1     ``subjects``; ``codec``: of values that go as messages; ``urls``: which can work; ``frames``: RFC 6455's;
       ``deflate``: RFC 7692, without I/O; ``backoff``: when to try again; ``backlog``: what waits for a subscriber;
-      ``proxy``: of faults
+      ``proxy``: of faults; ``emitted``: what a stream emits, held to what it should
 0     ``errors``; ``lenses``; ``loops``: of asyncio, told by threads; ``handlers``: of a store; ``checks``: of numbers
       that are chosen; ``masking``: of frames; ``waiting``: for a socket; ``keepalive``: of a connection; ``keeper``: of
       sessions that are held up; ``deadlines``: many, on one thread; ``chat``: the hub's rooms; ``entity``: what clients

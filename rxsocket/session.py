@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Hashable, Sequence
 from functools import cache, cached_property, partial
+from inspect import currentframe
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar, cast, overload
 from urllib.parse import SplitResult
@@ -30,15 +31,16 @@ from .states import Closed, CloseEvent, Connecting
 from .subjects import guarded
 from .topics import Topic
 
-__all__ = ["Session"]
+__all__ = ["Session", "open_sessions"]
 
 R = TypeVar("R")
 Content = str | bytes | bytearray | memoryview
 
 CUT_SECONDS = 0.1  # for the session's thread to cut the connection by itself at a close's deadline
 EXIT_SECONDS = 0.8  # for all sessions together to close at the interpreter's exit
+NOT_THE_USERS = {"rxsocket", "reactivex", "contextlib"}  # between a user's code and the start of a session
 
-_open_sessions: set[Session[Any]] = set()  # under _open_sessions_lock
+_open_sessions: dict[Session[Any], str] = {}  # under _open_sessions_lock; with the line that has started each
 _open_sessions_lock = threading.Lock()
 
 
@@ -417,8 +419,7 @@ class Session(Runner, Generic[MessageT]):
             timeout: Seconds after which it returns, whichever sessions are not Closed by then.
             connecting: Whether to close those that are Connecting, too.
         """
-        with _open_sessions_lock:
-            sessions = list(_open_sessions)
+        sessions = list(open_sessions())
         if not connecting:
             sessions = [session for session in sessions if not isinstance(session.current_state, Connecting)]
         for session in sessions:
@@ -442,16 +443,31 @@ def _close_at_exit() -> None:
     atexit.register(Session.close_all, connecting=False)
 
 
+def open_sessions() -> dict[Session[Any], str]:
+    """Return all sessions of the process that have started and are not Closed, each with the line that started it."""
+    with _open_sessions_lock:
+        return dict(_open_sessions)
+
+
 def _remember(session: Session[Any]) -> None:
+    line = _users_line()
     with _open_sessions_lock:
         # Not before: of what is registered the last is done first, and recordings end after the sessions.
         _close_at_exit()
-        _open_sessions.add(session)
+        _open_sessions[session] = line
 
 
 def _forget(session: Session[Any]) -> None:
     with _open_sessions_lock:
-        _open_sessions.discard(session)
+        _open_sessions.pop(session, None)
+
+
+def _users_line() -> str:
+    """Return the file and the line of the user's code that called rxsocket, by itself or by an operator."""
+    frame = currentframe()
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in NOT_THE_USERS:
+        frame = frame.f_back
+    return "?" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
 def _forget_all() -> None:

@@ -46,6 +46,7 @@ FLOORS = {
     "frames": 1,
     "backlog": 1,
     "proxy": 1,
+    "emitted": 1,
     "history": 2,
     "updates": 2,
     "connection": 2,
@@ -81,6 +82,8 @@ FLOORS = {
     "cold": 9,
     "demo_view": 9,
     "jsonrpc": 9,
+    "leftovers": 9,
+    "testing": 10,
     "socket": 10,
     "sync": 11,
     "hub": 11,
@@ -134,6 +137,8 @@ TOWERS = (
         "replies",
         "session",
         "cold",
+        "leftovers",
+        "testing",
         "socket",
         "jsonrpc",
     },
@@ -153,6 +158,7 @@ IN_NO_TOWER = {
     "demo_view",
     "passage",
     "proxy",
+    "emitted",
 }
 
 # The imports that lead upward, with the reason.

@@ -1,0 +1,29 @@
+"""What tests of code that uses rxsocket need: servers that play scripts, faults of a network, and checks.
+
+For pytest, unittest, or none; no part of ``import rxsocket``.
+
+- :func:`serve`: a WebSocket server on loopback that plays scripts, each a function of a :class:`Client`, or a
+  :class:`Refusal`.
+- :func:`proxy`: a TCP proxy of :class:`Faults`: delays, stalls, cuts, resets, and connections that are half open.
+- :func:`emits`: holds a stream to what it should emit in a block.
+- :func:`no_open_sessions`: holds a block to closing what it opens.
+"""
+
+from .emitted import Emitted, emits
+from .leftovers import no_open_sessions
+from .proxy import Faults, proxy
+from .scripted import Script, ScriptedServer, serve
+from .served import Client, Refusal
+
+__all__ = [
+    "Client",
+    "Emitted",
+    "Faults",
+    "Refusal",
+    "Script",
+    "ScriptedServer",
+    "emits",
+    "no_open_sessions",
+    "proxy",
+    "serve",
+]

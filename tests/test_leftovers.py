@@ -1,0 +1,79 @@
+"""Sessions that are left open: which are told of, and that they are closed then."""
+
+from inspect import currentframe
+
+import pytest
+import reactivex.operators as ops
+
+from rxsocket import websocket
+from rxsocket.leftovers import no_open_sessions
+from rxsocket.scripted import serve
+from rxsocket.served import Client
+from rxsocket.states import Closed, Open
+
+
+def here() -> int:
+    """Return the number of the line that calls this."""
+    frame = currentframe()
+    assert frame is not None
+    assert frame.f_back is not None
+    return frame.f_back.f_lineno
+
+
+def listen(client: Client) -> None:
+    for _ in client:
+        pass
+
+
+def test_what_is_closed_is_fine_also_if_it_is_about_to():
+    with serve(listen, clients=0) as url, no_open_sessions():
+        with websocket(url).connect():
+            pass
+        websocket(url).connect().close(wait=False)
+
+
+def test_what_is_left_is_named_with_its_line_and_closed():
+    with serve(listen, clients=0) as url:
+        line = here() + 2
+        with pytest.raises(AssertionError) as failure, no_open_sessions(timeout=0):
+            session = websocket(url).connect()
+        assert "a session is left open" in str(failure.value)
+        assert f"<Session {url} " in str(failure.value)
+        assert f"started at {__file__}:{line}" in str(failure.value)
+        assert isinstance(session.current_state, Closed)
+        with no_open_sessions():
+            pass
+
+
+def test_each_is_named_whatever_has_started_it():
+    with serve(listen, clients=0) as url:
+        line = here() + 2
+        with pytest.raises(AssertionError) as failure, no_open_sessions(timeout=0):
+            _ = websocket(url).stream().pipe(ops.map(len)).subscribe(), websocket(url).prepare().reconnect()
+        assert "2 sessions are left open" in str(failure.value)
+        assert str(failure.value).count(f"started at {__file__}:{line}") == 2
+
+
+def test_what_was_open_before_stays_open():
+    with serve(listen, clients=0) as url, websocket(url).connect() as session:
+        session.opens.pipe(ops.first()).run()
+        with no_open_sessions():
+            pass
+        assert isinstance(session.current_state, Open)
+
+
+def test_what_the_block_raises_goes_on_with_a_note():
+    with serve(listen, clients=0) as url:
+        session = websocket(url).prepare()
+        with pytest.raises(KeyError) as failure, no_open_sessions(timeout=1000):
+            _ = {session.start(): 0}[session.url]
+        assert any("a session is left open" in note for note in failure.value.__notes__)
+        assert isinstance(session.current_state, Closed)
+    with pytest.raises(KeyError) as failure, no_open_sessions():
+        raise KeyError
+    assert not hasattr(failure.value, "__notes__")
+
+
+def test_the_timeout_is_checked():
+    with pytest.raises(ValueError, match="timeout"), no_open_sessions(-1):
+        pass
