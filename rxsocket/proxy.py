@@ -55,22 +55,22 @@ class Faults:
     @property
     def connections(self) -> int:
         """How many connections it has accepted."""
-        return self._connections
+        return self._counted(lambda: self._connections)
 
     @property
     def open_connections(self) -> int:
         """How many of them there are."""
-        return len(self._passages)
+        return self._counted(lambda: len(self._passages))
 
     @property
     def bytes_upstream(self) -> int:
         """How many bytes have gone to the server."""
-        return self._up.size
+        return self._counted(lambda: self._up.size)
 
     @property
     def bytes_downstream(self) -> int:
         """How many bytes have gone to the clients."""
-        return self._down.size
+        return self._counted(lambda: self._down.size)
 
     # --- what it is told
 
@@ -156,6 +156,12 @@ class Faults:
                 command(direction)
 
         self._tell(tell)
+
+    def _counted(self, count: Callable[[], int]) -> int:
+        """Return a count, of what is done at this moment, too: what has arrived is counted."""
+        if self._thread is not None and self._thread.is_alive():
+            self._tell(lambda: None)
+        return count()
 
     def _tell(self, command: Callable[[], None]) -> None:
         done = threading.Event()
