@@ -30,14 +30,14 @@ floor modules
       ``asynchronous``: to a coroutine
 2     ``states``: the table of a session's life; ``updates``: of a store, one at a time; ``history``: of its values;
       ``options``: of an endpoint; ``connection``: an open socket; ``resource``: the codec of entities; ``views``: of
-      messages, as they are and decoded
+      messages, as they are and decoded; ``sampling``: of a value, now and again
 1     ``subjects``; ``codec``: of values that go as messages; ``urls``: which can work; ``frames``: RFC 6455's;
       ``deflate``: RFC 7692, without I/O; ``backoff``: when to try again; ``backlog``: what waits for a subscriber;
       ``proxy``: of faults; ``emitted``: what a stream emits, held to what it should
 0     ``errors``; ``lenses``; ``loops``: of asyncio, told by threads; ``handlers``: of a store; ``checks``: of numbers
       that are chosen; ``masking``: of frames; ``waiting``: for a socket; ``keepalive``: of a connection; ``keeper``: of
       sessions that are held up; ``deadlines``: many, on one thread; ``chat``: the hub's rooms; ``entity``: what clients
-      of a hub's path share; ``passage``: through a proxy of faults
+      of a hub's path share; ``stats``: what a session counts; ``passage``: through a proxy of faults
 ===== =================================================================================================================
 """
 
@@ -80,6 +80,7 @@ from .resource import Resource, next_id
 from .session import Session
 from .socket import Socket, websocket
 from .states import Closed, CloseEvent, Closing, Connecting, EndException, Initiator, Open, OpenEvent, State
+from .stats import Rates, Stats
 from .store import RootStore, Store, SubStore, handler
 from .sync import Sync, SyncStatus, sync_with
 from .updates import Change
@@ -121,6 +122,7 @@ __all__ = [
     "Overflow",
     "OverflowException",
     "ProtocolException",
+    "Rates",
     "Recording",
     "Replay",
     "ReplyException",
@@ -133,6 +135,7 @@ __all__ = [
     "Session",
     "Socket",
     "State",
+    "Stats",
     "Store",
     "SubStore",
     "SubscriberException",

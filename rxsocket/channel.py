@@ -17,6 +17,7 @@ from .keepalive import Keepalive
 from .options import Options
 from .outgoing import Outgoing
 from .states import CloseEvent, Initiator
+from .stats import Counters
 
 __all__ = ["Answer", "Arrival", "Channel"]
 
@@ -43,13 +44,15 @@ class Channel:
         connection: It is closed by its session.
         number: Which of the session's connections it is, from 1.
         options: The endpoint's options.
+        counters: Count the session's bytes and messages.
     """
 
-    def __init__(self, connection: Connection, number: int, options: Options) -> None:
+    def __init__(self, connection: Connection, number: int, options: Options, counters: Counters) -> None:
         self.connection = connection
         self.number = number
         self.opened = time.monotonic()
-        self.outgoing = Outgoing(connection, options.max_outgoing)  # under the session's lock
+        self._counters = counters  # what was read, under _reading
+        self.outgoing = Outgoing(connection, options.max_outgoing, counters)  # under the session's lock
         # Changed under the session's lock, but that something was heard, under _reading alone; the session's thread
         # looks without when a ping is due.
         self.keepalive = Keepalive(options.ping_interval, options.ping_timeout, self.opened)
@@ -197,6 +200,7 @@ class Channel:
         """Return what comes from some bytes."""
         now = time.monotonic()
         self.keepalive.heard(now)
+        self._counters.bytes_in += len(data)
         messages, controls = self._decoder.feed(data)
         arrivals: list[Arrival] = []
         begin = 0

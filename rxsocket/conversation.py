@@ -89,6 +89,12 @@ class Conversation(Streams):
         channel = self._channel
         self._outgoing = channel.outgoing if channel is not None and isinstance(state, Open) else None
 
+    def _connection_stats(self, now: float) -> tuple[int, float | None, float | None]:
+        channel = self._channel
+        if channel is None or isinstance(self._state, Closed):
+            return 0, None, None
+        return len(channel.outgoing), now - channel.opened, channel.keepalive.silence(now)
+
     def _joinable(self, size: int, *, wait: bool) -> Outgoing:
         """Return what is on its way out, once a message of that size may join it. Under _lock."""
         # Nor does a signal's handler wait for a write that it interrupts itself.
@@ -221,7 +227,7 @@ class Conversation(Streams):
         with self._lock:
             answers = channel.keepalive.pong(answer.pong.payload, answer.time)
         for seconds, answered in answers:
-            self._round_trips.on_next(seconds)
+            self._tell_round_trip(seconds)
             answered(seconds)
 
     def _fail(self, channel: Channel, failure: ProtocolException) -> None:

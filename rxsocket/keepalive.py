@@ -36,6 +36,10 @@ class Keepalive:
         """Take note that something came."""
         self._heard = now
 
+    def silence(self, now: float) -> float:
+        """Return for how many seconds nothing came."""
+        return now - self._heard
+
     def is_due(self, now: float) -> bool:
         """Whether nothing came for so long that the peer should be asked."""
         return self._interval is not None and self._asked < self._heard and now - self._heard >= self._interval

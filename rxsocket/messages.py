@@ -17,6 +17,7 @@ from .errors import DecodeException, HoldException
 from .frames import Message
 from .gaps import Gap, windowed
 from .states import CloseEvent, OpenEvent
+from .stats import Counters
 from .subjects import Report, SerialQueue, Subject, guarded, told
 from .views import Decoded, View
 
@@ -72,6 +73,7 @@ class Messages(View[MessageEvent]):
         wake: Asks the session's thread to call :meth:`drain` soon.
         fail: Is called with a HoldException.
         fail_to_decode: Is called with a DecodeException, and which of its stream it is, from 1.
+        counters: Count what comes.
         max_held: How many bytes (characters, of texts) are held at the most.
         max_held_messages: How many messages are held at the most.
         paused: Whether to begin paused.
@@ -91,6 +93,7 @@ class Messages(View[MessageEvent]):
         wake: Callable[[], None],
         fail: Callable[[HoldException], None],
         fail_to_decode: Callable[[DecodeException, int], None],
+        counters: Counters,
         *,
         max_held: int,
         max_held_messages: int,
@@ -114,6 +117,7 @@ class Messages(View[MessageEvent]):
         self._wake = wake
         self._fail = fail
         self._fail_to_decode = fail_to_decode
+        self._counters = counters
         self._max_held = max_held
         self._max_held_messages = max_held_messages
         # Two flags that any thread may set, without a lock: who delivers looks at them again when it is woken.
@@ -215,7 +219,7 @@ class Messages(View[MessageEvent]):
 
     @property
     def held(self) -> tuple[int, int]:
-        """How many messages are held, and their size. On the session's thread."""
+        """How many messages are held, with the gaps between them, and their size. From any thread."""
         return len(self._held), self._held_size
 
     @property
@@ -233,6 +237,7 @@ class Messages(View[MessageEvent]):
 
     def drop(self, messages: list[Message]) -> None:
         """Let messages go. On the session's thread."""
+        self._counters.messages_in += len(messages)
         self._dropped += len(messages)
         self._dropped_size += sum(map(len, messages))
 
@@ -273,6 +278,7 @@ class Messages(View[MessageEvent]):
 
     def deliver(self, messages: list[Message], connection: int) -> None:
         """Deliver messages, or hold them. On the session's thread."""
+        self._counters.messages_in += len(messages)
         rest = iter(messages)
         while True:
             arrangement = self._arrangement

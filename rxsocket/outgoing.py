@@ -9,6 +9,7 @@ from .deflate import Deflater
 from .encoding import encode_content, encode_contents, encode_frame
 from .errors import ConnectionException
 from .frames import CONTROL, Frame, Payload
+from .stats import Counters
 
 __all__ = ["Outgoing"]
 
@@ -42,14 +43,16 @@ class Outgoing:
     Args:
         connection: Where they go.
         limit: How many bytes may wait at the most, for those who can't wait for room.
+        counters: Count what joins, and what is gone.
 
     Attributes:
         is_blocked: Whether the socket has not taken all at the last :meth:`write`.
         error: Why nothing can be written any more, once that is so.
     """
 
-    def __init__(self, connection: Connection, limit: int) -> None:
+    def __init__(self, connection: Connection, limit: int, counters: Counters) -> None:
         self._connection = connection
+        self._counters = counters
         self._limit = limit
         self._high = min(HIGH_WATER, limit)
         self._little = min(JOINED, limit // 16)  # what may wait leaves nearly all of the limit to others
@@ -59,6 +62,7 @@ class Outgoing:
         self._taken: list[int] = []  # how much more is gone, and was not taken off yet
         self._answers: list[tuple[int, bytes]] = []
         self._answers_size = 0
+        self._pings = 0  # how many of the answers are pings, which count as no messages
         self._paced = 0.0  # when all that was sent would be out, if it went at the PACE
         self._forgotten = 0
         self._writing = False  # whether a call of write is interrupted by this one
@@ -119,6 +123,8 @@ class Outgoing:
         self._paced = min(max(self._paced, now) + PACE, now + FLOOD + PAUSE)
         if self._answers:
             self.release()
+        if not opcode & CONTROL:
+            self._counters.messages_out += 1
         if self._connection.deflater is None:
             self.append(encode_frame(opcode, payload))
         else:
@@ -129,10 +135,14 @@ class Outgoing:
         # A copy of what may be changed until then.
         self._answers.append((opcode, payload if isinstance(payload, bytes) else bytes(payload)))
         self._answers_size += len(payload)
+        if opcode & CONTROL:
+            self._pings += 1
 
     def release(self) -> None:
         """Let the answers join."""
         deflater = self._connection.deflater
+        self._counters.messages_out += len(self._answers) - self._pings
+        self._pings = 0
         while answers := self._answers:
             if deflater is None:
                 frames = encode_contents(answers)
@@ -205,6 +215,7 @@ class Outgoing:
         # Again without a call in between.
         self._offset += self._taken[0]
         self._size -= self._taken[0]
+        self._counters.bytes_out += self._taken[0]
         del self._taken[0]
         while self._frames and self._offset >= (size := len(self._frames[0])):
             self._offset -= size

@@ -165,7 +165,7 @@ class Runner(Conversation):
             if connection is None:
                 return None
             with self._lock:
-                self._channel = channel = Channel(connection, self._number, self._options)
+                self._channel = channel = Channel(connection, self._number, self._options, self._counters)
                 lost = None
                 opened = OpenEvent(connection.url, connection.protocol, self._number, connection.headers)
                 if isinstance(self._state, Connecting):
@@ -188,6 +188,8 @@ class Runner(Conversation):
         try:
             if not isinstance(self._state, Connecting):
                 return None
+            with self._lock:
+                self._counters.tries += 1
             url = self._find_url()
             self._url = show(url)
             with self._lock:

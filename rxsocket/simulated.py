@@ -60,7 +60,7 @@ class SimulatedSession(Streams):
 
     def answer(self, seconds: float) -> None:
         """Tell how long a pong took."""
-        self._deliveries.run(partial(self._round_trips.on_next, seconds))
+        self._deliveries.run(partial(self._tell_round_trip, seconds))
 
     def _wake(self) -> None:
         self._deliveries.run(self.messages.drain)

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 
-from reactivex import Observable
+from reactivex import Observable, abc
 
-from .errors import DecodeException, FunctionException, RxSocketException, SendException, SubscriberException
+from .errors import (
+    DecodeException,
+    FunctionException,
+    HoldException,
+    RxSocketException,
+    SendException,
+    SubscriberException,
+)
 from .lifecycle import Lifecycle
 from .messages import Messages
-from .subjects import SerialQueue, Subject
+from .sampling import sampled
+from .states import Closed, Closing, Connecting, Open, State
+from .stats import Counters, Stats
+from .subjects import SerialQueue, Subject, guarded
 
 __all__ = ["Streams"]
 
@@ -43,6 +54,7 @@ class Streams(Lifecycle):
     ) -> None:
         super().__init__(self.report_subscriber)
         self._url = url  # written by the thread that delivers
+        self._counters = Counters()
         self._reports = SerialQueue()
         self._errors: Subject[RxSocketException] = Subject("errors", _log_subscriber)
         self.errors: Observable[RxSocketException] = self._errors
@@ -53,6 +65,7 @@ class Streams(Lifecycle):
             wake,
             self.report,
             self._report_undecodable,
+            self._counters,
             max_held=max_held,
             max_held_messages=max_held_messages,
             paused=paused,
@@ -62,6 +75,69 @@ class Streams(Lifecycle):
     def url(self) -> str:
         """Where it leads, after redirects, without user and password."""
         return self._url
+
+    @property
+    def stats(self) -> Stats:
+        """What it has done so far, in figures, and how things stand. From any thread.
+
+        It takes the lock that a send takes, for a moment, so that what was sent and what waits fit together.
+        """
+        counters, messages = self._counters, self.messages
+        with self._lock:
+            now = time.monotonic()
+            outgoing, uptime, idle = self._connection_stats(now)
+            messages_in = counters.messages_in  # before the bytes: so none is there without its own
+            held, held_size = messages.held
+            return Stats(
+                now,
+                messages_in,
+                counters.messages_out,
+                counters.bytes_in,
+                counters.bytes_out,
+                held,
+                held_size,
+                outgoing,
+                counters.dropped,
+                counters.decode_errors,
+                counters.subscriber_errors,
+                counters.tries,
+                counters.connections,
+                counters.losses,
+                counters.round_trip,
+                uptime,
+                idle,
+            )
+
+    def _connection_stats(self, _now: float) -> tuple[int, float | None, float | None]:
+        """Return how many bytes are on their way out, the uptime and the idle time. Under _lock."""
+        return 0, None, None
+
+    def stats_every(self, seconds: float = 1.0, *, scheduler: abc.SchedulerBase | None = None) -> Observable[Stats]:
+        """Return a cold stream of :attr:`stats`: at the subscription, then at equal intervals, and at Closed.
+
+        It completes after the last. Pair by pair (``ops.pairwise()``) they give rates: :meth:`Stats.since`.
+
+        Args:
+            seconds: The interval.
+            scheduler: In whose time, and on whose thread, they come; None for a thread that all sessions have for
+                deadlines, also of their asks, so that a subscriber had better be quick. The last comes on the session's
+                thread.
+
+        Raises:
+            TypeError: An argument is of another type.
+            ValueError: The interval is out of its range.
+        """
+        stream = sampled(lambda: self.stats, self.state, seconds, scheduler)
+        return stream.pipe(guarded("stats_every()", self.report_subscriber))
+
+    def _enter(self, state: State) -> None:
+        was_open = isinstance(self._state, Open | Closing)
+        super()._enter(state)
+        end = state.event if isinstance(state, Closed) else state.lost if isinstance(state, Connecting) else None
+        if isinstance(state, Open):
+            self._counters.connections += 1
+        elif was_open and end is not None and not end.was_clean:
+            self._counters.losses += 1
 
     def report(self, error: RxSocketException) -> None:
         """Log an error, and deliver it to the subscribers of :attr:`errors`. From any thread."""
@@ -111,7 +187,23 @@ class Streams(Lifecycle):
         self.report(failure)
 
     def _deliver_error(self, error: RxSocketException) -> None:
-        self._reports.run(partial(self._errors.on_next, error))
+        self._reports.run(partial(self._count_and_tell, error))
+
+    def _count_and_tell(self, error: RxSocketException) -> None:
+        match error:
+            case DecodeException():
+                self._counters.decode_errors += 1
+            case SubscriberException():
+                self._counters.subscriber_errors += 1
+            case HoldException():
+                self._counters.dropped += error.messages
+            case _:
+                pass
+        self._errors.on_next(error)
+
+    def _tell_round_trip(self, seconds: float) -> None:
+        self._counters.round_trip = seconds
+        self._round_trips.on_next(seconds)
 
     def _log(self, level: int, text: str, raised: BaseException | None = None) -> None:
         logger.log(level, "%s%s", "" if self.url in text else f"{self.url}: ", text, exc_info=raised)

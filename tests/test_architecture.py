@@ -37,6 +37,7 @@ FLOORS = {
     "keepalive": 0,
     "chat": 0,
     "entity": 0,
+    "stats": 0,
     "passage": 0,
     "subjects": 1,
     "deflate": 1,
@@ -47,6 +48,7 @@ FLOORS = {
     "backlog": 1,
     "proxy": 1,
     "emitted": 1,
+    "sampling": 2,
     "history": 2,
     "updates": 2,
     "connection": 2,
@@ -159,6 +161,8 @@ IN_NO_TOWER = {
     "passage",
     "proxy",
     "emitted",
+    "sampling",
+    "stats",
 }
 
 # The imports that lead upward, with the reason.

@@ -17,6 +17,7 @@ from rxsocket.encoding import encode_close, encode_frame, encode_message, encode
 from rxsocket.errors import ConnectionException, ProtocolException
 from rxsocket.frames import Close, Ping, Pong
 from rxsocket.options import Options
+from rxsocket.stats import Counters
 
 MESSAGES = 10
 
@@ -26,7 +27,7 @@ def pair() -> Iterator[tuple[Channel, socket.socket]]:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         options = Options(max_held=1000, max_held_messages=MESSAGES)
-        yield Channel(Connection(ours, "ws://host", None, {}), 1, options), theirs
+        yield Channel(Connection(ours, "ws://host", None, {}), 1, options, Counters()), theirs
 
 
 def said(*messages: str) -> bytes:
@@ -70,7 +71,7 @@ def test_what_was_read_with_the_handshake_comes_first():
     ours, theirs = socket.socketpair()
     with ours, theirs:
         theirs.sendall(said("second"))
-        channel = Channel(Connection(ours, "ws://host", None, {}, rest=said("first")), 1, Options())
+        channel = Channel(Connection(ours, "ws://host", None, {}, rest=said("first")), 1, Options(), Counters())
         assert all_taken(channel) == [["first"], ["second"]]
 
 

@@ -18,6 +18,7 @@ from rxsocket.frames import Message
 from rxsocket.gaps import Gap
 from rxsocket.messages import MessageEvent, Messages
 from rxsocket.states import CloseEvent, OpenEvent
+from rxsocket.stats import Counters
 
 VIEWS = ("messages", "data", "body", "blob", "array_buffer", "decode(Plain)")
 MIXED: list[Message] = ["a", b"b", "", b"", "\u20ac"]
@@ -49,6 +50,7 @@ class Source:
             self._wake,
             self.failures.append,
             lambda error, count: self.undecodable.append((error, count)),
+            Counters(),
             max_held=max_held,
             max_held_messages=max_held_messages,
             paused=paused,

@@ -13,6 +13,7 @@ from rxsocket.decoding import Decoder
 from rxsocket.deflate import Deflate, Inflater
 from rxsocket.frames import BINARY, TEXT, Frame, Message
 from rxsocket.outgoing import HIGH_WATER, JOINED, Outgoing
+from rxsocket.stats import Counters
 
 Start = Callable[..., tuple[Outgoing, socket.socket]]
 
@@ -24,7 +25,7 @@ def start() -> Iterator[Start]:
 
         def begin(limit: int, deflate: Deflate | None = None) -> tuple[Outgoing, socket.socket]:
             ours, theirs = map(stack.enter_context, socket.socketpair())
-            return Outgoing(Connection(ours, "ws://host", None, {}, deflate=deflate), limit), theirs
+            return Outgoing(Connection(ours, "ws://host", None, {}, deflate=deflate), limit, Counters()), theirs
 
         yield begin
 

@@ -14,6 +14,7 @@ from rxsocket.messages import MessageEvent, Messages
 from rxsocket.session import Session
 from rxsocket.socket import Socket, websocket
 from rxsocket.states import Closed, CloseEvent, Closing, Connecting, Initiator, Open, OpenEvent, State
+from rxsocket.stats import Rates, Stats
 
 
 def sockets() -> None:
@@ -65,6 +66,16 @@ def messages(session: Session) -> None:
     assert_type(session.messages.body, Observable[str])
     assert_type(session.messages.blob, Observable[bytes])
     assert_type(session.messages.array_buffer, Observable[memoryview])
+
+
+def counters(session: Session) -> None:
+    def rates(pair: tuple[Stats, Stats]) -> Rates:
+        return pair[1].since(pair[0])
+
+    assert_type(session.stats, Stats)
+    assert_type(session.stats.round_trip, float | None)
+    assert_type(session.stats_every(0.5), Observable[Stats])
+    assert_type(session.stats_every().pipe(ops.pairwise(), ops.map(rates)), Observable[Rates])
 
 
 def operators(session: Session) -> None:
