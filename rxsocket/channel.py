@@ -87,7 +87,7 @@ class Channel:
 
     def ask(self, now: float) -> None:
         """Let a ping join what goes out, since one is due. Under the session's lock."""
-        self.outgoing.append(encode_ping(self.keepalive.ask(now)))
+        self.outgoing.control(encode_ping(self.keepalive.ask(now)))
         acknowledgements = self.connection.acknowledgements()
         if acknowledgements is not None:
             self._acknowledged = acknowledgements.size

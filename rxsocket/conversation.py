@@ -17,6 +17,7 @@ from .keeper import Kept
 from .options import Options
 from .outgoing import Outgoing
 from .states import Closed, Closing, Connecting, Initiator, Open, State
+from .stats import ConnectionFigures
 from .streams import Streams
 from .waiting import Waiter
 
@@ -89,11 +90,12 @@ class Conversation(Streams):
         channel = self._channel
         self._outgoing = channel.outgoing if channel is not None and isinstance(state, Open) else None
 
-    def _connection_stats(self, now: float) -> tuple[int, float | None, float | None]:
+    def _connection_figures(self, now: float) -> ConnectionFigures:
         channel = self._channel
         if channel is None or isinstance(self._state, Closed):
-            return 0, None, None
-        return len(channel.outgoing), now - channel.opened, channel.keepalive.silence(now)
+            return ConnectionFigures()
+        outgoing = channel.outgoing
+        return ConnectionFigures(len(outgoing), outgoing.answers, now - channel.opened, channel.keepalive.silence(now))
 
     def _joinable(self, size: int, *, wait: bool) -> Outgoing:
         """Return what is on its way out, once a message of that size may join it. Under _lock."""
@@ -197,7 +199,7 @@ class Conversation(Streams):
         self._enter(Closing(initiator))
         channel.sent = close
         channel.outgoing.release()
-        channel.outgoing.append(frame)
+        channel.outgoing.control(frame)
 
     # --- what came, on the session's thread, or on the keeper's, which may be late: its channel may have ended
 
@@ -210,7 +212,7 @@ class Conversation(Streams):
         with self._lock:
             # A peer that pings and never reads has no claim on memory; section 5.5.3: not every ping must be answered.
             if self._is_open(channel) and outgoing.has_room:
-                outgoing.append(encode_pong(ping.payload))
+                outgoing.control(encode_pong(ping.payload))
             outgoing.release()
             self._write(outgoing)
 

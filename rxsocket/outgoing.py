@@ -62,7 +62,6 @@ class Outgoing:
         self._taken: list[int] = []  # how much more is gone, and was not taken off yet
         self._answers: list[tuple[int, bytes]] = []
         self._answers_size = 0
-        self._pings = 0  # how many of the answers are pings, which count as no messages
         self._paced = 0.0  # when all that was sent would be out, if it went at the PACE
         self._forgotten = 0
         self._writing = False  # whether a call of write is interrupted by this one
@@ -80,6 +79,11 @@ class Outgoing:
     def unsent(self) -> int:
         """How many bytes wait, or had to be forgotten when nothing could be written any more."""
         return len(self) or self._forgotten
+
+    @property
+    def answers(self) -> int:
+        """How many answers have not joined yet."""
+        return len(self._answers)
 
     @property
     def is_writing(self) -> bool:
@@ -111,11 +115,17 @@ class Outgoing:
 
     def append(self, frame: Frame) -> None:
         """Let a frame join, as it is; nothing does any more after an error."""
+        size = len(frame)  # before, since no call may come between the next steps, as in release
+        self._counters.frames_out += 1
         if self.error is not None:
             return
-        size = len(frame)  # before, since no call may come between the next two steps, as in release
         self._frames += [frame]
         self._size += size
+
+    def control(self, frame: bytes) -> None:
+        """Let a control frame join, as it is."""
+        self._counters.controls_out += 1
+        self.append(frame)
 
     def send(self, opcode: int, payload: Payload) -> None:
         """Let a message, or a ping, join: by :meth:`release` what answers before it, too."""
@@ -123,8 +133,6 @@ class Outgoing:
         self._paced = min(max(self._paced, now) + PACE, now + FLOOD + PAUSE)
         if self._answers:
             self.release()
-        if not opcode & CONTROL:
-            self._counters.messages_out += 1
         if self._connection.deflater is None:
             self.append(encode_frame(opcode, payload))
         else:
@@ -135,22 +143,19 @@ class Outgoing:
         # A copy of what may be changed until then.
         self._answers.append((opcode, payload if isinstance(payload, bytes) else bytes(payload)))
         self._answers_size += len(payload)
-        if opcode & CONTROL:
-            self._pings += 1
 
     def release(self) -> None:
         """Let the answers join."""
         deflater = self._connection.deflater
-        self._counters.messages_out += len(self._answers) - self._pings
-        self._pings = 0
         while answers := self._answers:
             if deflater is None:
                 frames = encode_contents(answers)
-                size = sum(map(len, frames))
+                size, count = sum(map(len, frames)), len(answers)
                 # No step from here on calls anything, so there is no moment in between in which Ctrl-C could come.
                 if self._answers is answers:  # no signal's handler has released them meanwhile
                     self._frames += frames
                     self._size += size
+                    self._counters.frames_out += count
                     self._answers = []
             else:
                 answer = self._answers[0]
@@ -190,6 +195,7 @@ class Outgoing:
         """Forget what waits."""
         self._frames.clear()
         self._taken.clear()
+        self._counters.frames_out += len(self._answers)
         self._answers = []
         self._offset = self._size = self._answers_size = 0
         self.is_blocked = False

@@ -209,6 +209,7 @@ class Session(Runner, Generic[MessageT]):
             channel = self._channel
             if refusal is not None or channel is None or not self._is_open(channel):
                 self._refuse(refusal or self._no_connection(), "ping")
+            self._counters.controls_out += 1
             self._join(channel.outgoing, PING, channel.keepalive.ping(time.monotonic(), answered))
         return answer.pipe(guarded("ping", self.report_subscriber))
 

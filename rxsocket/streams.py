@@ -22,7 +22,7 @@ from .lifecycle import Lifecycle
 from .messages import Messages
 from .sampling import sampled
 from .states import Closed, Closing, Connecting, Open, State
-from .stats import Counters, Stats
+from .stats import ConnectionFigures, Counters, Stats
 from .subjects import SerialQueue, Subject, guarded
 
 __all__ = ["Streams"]
@@ -85,18 +85,18 @@ class Streams(Lifecycle):
         counters, messages = self._counters, self.messages
         with self._lock:
             now = time.monotonic()
-            outgoing, uptime, idle = self._connection_stats(now)
+            connection = self._connection_figures(now)
             messages_in = counters.messages_in  # before the bytes: so none is there without its own
             held, held_size = messages.held
             return Stats(
                 now,
                 messages_in,
-                counters.messages_out,
+                counters.frames_out + connection.answers - counters.controls_out,
                 counters.bytes_in,
                 counters.bytes_out,
                 held,
                 held_size,
-                outgoing,
+                connection.outgoing,
                 counters.dropped,
                 counters.decode_errors,
                 counters.subscriber_errors,
@@ -104,13 +104,13 @@ class Streams(Lifecycle):
                 counters.connections,
                 counters.losses,
                 counters.round_trip,
-                uptime,
-                idle,
+                connection.uptime,
+                connection.idle,
             )
 
-    def _connection_stats(self, _now: float) -> tuple[int, float | None, float | None]:
-        """Return how many bytes are on their way out, the uptime and the idle time. Under _lock."""
-        return 0, None, None
+    def _connection_figures(self, _now: float) -> ConnectionFigures:
+        """Return how things stand with the connection. Under _lock."""
+        return ConnectionFigures()
 
     def stats_every(self, seconds: float = 1.0, *, scheduler: abc.SchedulerBase | None = None) -> Observable[Stats]:
         """Return a cold stream of :attr:`stats`: at the subscription, then at equal intervals, and at Closed.

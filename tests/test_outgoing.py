@@ -11,6 +11,7 @@ import rxsocket.outgoing
 from rxsocket.connection import Connection
 from rxsocket.decoding import Decoder
 from rxsocket.deflate import Deflate, Inflater
+from rxsocket.encoding import encode_pong
 from rxsocket.frames import BINARY, TEXT, Frame, Message
 from rxsocket.outgoing import HIGH_WATER, JOINED, Outgoing
 from rxsocket.stats import Counters
@@ -341,3 +342,29 @@ def test_little_may_wait_and_less_where_little_may_be_there(start, limit, little
         assert outgoing.is_little
         outgoing.append(b"x" * (little // 10))
     assert not outgoing.is_little
+
+
+@pytest.mark.parametrize("deflate", [None, Deflate()])
+def test_messages_are_counted_also_those_that_a_lost_connection_could_not_take(deflate: Deflate | None) -> None:
+    counters = Counters()
+    ours, theirs = socket.socketpair()
+    outgoing = Outgoing(Connection(ours, "ws://host", None, {}, deflate=deflate), 1 << 20, counters)
+    with ours, theirs:
+        outgoing.send(TEXT, b"one")
+        outgoing.answer(TEXT, b"two")
+        outgoing.answer(TEXT, b"three")
+        assert counters.frames_out + outgoing.answers == 3
+        outgoing.control(encode_pong(b""))
+        outgoing.release()
+        outgoing.write()
+        assert (counters.frames_out, counters.controls_out, outgoing.answers) == (4, 1, 0)
+        assert counters.bytes_out == len(theirs.recv(1 << 16))
+        theirs.close()
+        outgoing.answer(TEXT, b"four")
+        outgoing.append(b"five")
+        outgoing.write()
+        assert outgoing.error is not None
+        outgoing.answer(TEXT, b"six")
+        outgoing.control(encode_pong(b""))
+        outgoing.release()
+        assert (counters.frames_out + outgoing.answers, counters.controls_out) == (8, 2)
