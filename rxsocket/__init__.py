@@ -15,9 +15,10 @@ floor modules
 9     ``cold``: a session while somebody is subscribed; ``jsonrpc``: calls over a session; ``leftovers``: sessions left
       open; ``demo_view``: the demo in a terminal, or in plain lines
 8     ``session``: a connection to a server, as its user has it
-7     ``runner``: a session's thread, through all its connections; ``replaying``: plays what a session told
-6     ``conversation``: what a session says and hears on one of them, from any thread; ``simulated``: a session
-      without a network; ``recording``: of what a session tells
+7     ``runner``: a session's thread, through all its connections; ``replaying``: plays what a session told; ``fake``:
+      a session that a test tells what to tell
+6     ``conversation``: what a session says and hears on one of them, from any thread; ``exchange``: topics, replies and
+      values; ``simulated``: a session without a network; ``recording``: of what a session tells
 5     ``channel``: an open connection in messages; ``streams``: what there is to hear of a session; ``scripted``: a
       server that plays scripts
 4     ``opening``: makes a connection, by websocket-client; ``lifecycle``: where a session stands, as streams;

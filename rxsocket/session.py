@@ -7,11 +7,11 @@ import atexit
 import os
 import threading
 import time
-from collections.abc import Callable, Hashable, Sequence
-from functools import cache, cached_property, partial
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 from inspect import currentframe
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar, cast, overload
+from typing import Any, Self
 from urllib.parse import SplitResult
 
 from reactivex import Observable
@@ -22,19 +22,14 @@ from .codec import MessageT
 from .conversation import session_threads
 from .encoding import content_of, encode_close
 from .errors import ConnectionException
+from .exchange import Exchange
 from .frames import ABNORMAL_CLOSURE, GOING_AWAY, NORMAL_CLOSURE, PING, Close
-from .link import Given, check_given
 from .options import Options
-from .replies import Replies
 from .runner import Runner
 from .states import Closed, CloseEvent, Connecting
 from .subjects import guarded
-from .topics import Topic
 
 __all__ = ["Session", "open_sessions"]
-
-R = TypeVar("R")
-Content = str | bytes | bytearray | memoryview
 
 CUT_SECONDS = 0.1  # for the session's thread to cut the connection by itself at a close's deadline
 EXIT_SECONDS = 0.8  # for all sessions together to close at the interpreter's exit
@@ -44,7 +39,7 @@ _open_sessions: dict[Session[Any], str] = {}  # under _open_sessions_lock; with 
 _open_sessions_lock = threading.Lock()
 
 
-class Session(Runner, Generic[MessageT]):
+class Session(Runner, Exchange[MessageT]):
     """A connection to a server and what it says, from Connecting to Closed.
 
     Made by :meth:`rxsocket.Socket.connect`. A thread of its own connects, reads, and calls the subscribers of its
@@ -75,8 +70,7 @@ class Session(Runner, Generic[MessageT]):
         paused: bool,
     ) -> None:
         super().__init__(url, find_url, protocols, options, paused=paused, forget=partial(_forget, self))
-        self._replies = Replies(self)
-        self._encode = None if options.codec is None else options.codec.encode
+        self._exchange_by(options.codec)
 
     def start(self) -> Self:
         """Begin to connect, once; :meth:`rxsocket.Socket.connect` has done so already. Returns the session itself.
@@ -105,16 +99,6 @@ class Session(Runner, Generic[MessageT]):
         return f"<Session {self.url} {type(self._state).__name__}>"
 
     # --- what it is told
-
-    def _content_of(self, message: object) -> object:
-        return content_of(message, self._encode)
-
-    @cached_property
-    def received(self) -> Observable[MessageT]:
-        """What the codec makes of the messages, as :meth:`Messages.decode` tells; without one, ``messages.data``."""
-        codec = self._options.codec
-        stream: Observable[Any] = self.messages.data if codec is None else self.messages.decode(codec)
-        return cast("Observable[MessageT]", stream)
 
     def send(self, message: MessageT | str | bytes | bytearray | memoryview, *, wait: bool = True) -> None:
         """Send a text (str), a binary message (bytes, bytearray, memoryview), or what the codec makes one of.
@@ -212,124 +196,6 @@ class Session(Runner, Generic[MessageT]):
             self._counters.controls_out += 1
             self._join(channel.outgoing, PING, channel.keepalive.ping(time.monotonic(), answered))
         return answer.pipe(guarded("ping", self.report_subscriber))
-
-    @overload
-    def topic(
-        self,
-        *,
-        subscribe: Given[MessageT | Content],
-        unsubscribe: Given[MessageT | Content] | None = None,
-        matches: Callable[[MessageT], object],
-    ) -> Observable[MessageT]: ...
-
-    @overload
-    def topic(
-        self,
-        *,
-        subscribe: Given[MessageT | Content],
-        unsubscribe: Given[MessageT | Content] | None = None,
-        matches: Callable[[R], object],
-        messages: Observable[R],
-    ) -> Observable[R]: ...
-
-    def topic(
-        self,
-        *,
-        subscribe: Given[MessageT | Content],
-        unsubscribe: Given[MessageT | Content] | None = None,
-        matches: Callable[[Any], object],
-        messages: Observable[Any] | None = None,
-    ) -> Observable[Any]:
-        """Return a stream of what the server sends to who has subscribed by a message, once for all its subscribers.
-
-        That message is sent when the first subscribes, or as soon as a connection is open; and on each further
-        connection, right after its opening, as long as anybody is subscribed. The other is sent when the last has
-        unsubscribed. Nothing waits for a connection: what would be said to one that is lost is not said at all. So
-        keep the stream that this returns: each call makes a topic of its own.
-
-        Args:
-            subscribe: The message that tells the server to send; or a function that returns it, and is called each
-                time, on the thread that subscribes or the session's.
-            unsubscribe: That which tells it to stop, likewise; None where there is none.
-            matches: Whether a message is one of the topic's; asked once for each, while anybody is subscribed. What it
-                raises is in ``errors``, as a :class:`~rxsocket.FunctionException`, and the message is passed over.
-            messages: The stream of messages; :attr:`received` unless given. It is subscribed to like any: what was
-                held until somebody would, comes then.
-
-        Returns:
-            A hot stream, on the session's thread. Completes when the session is closed. A message that the outgoing
-            buffer has no room for is in ``errors``, and is sent at the next occasion.
-
-        Raises:
-            TypeError: An argument is of another type.
-            ValueError: A text has a lone surrogate, and so can't be UTF-8.
-        """
-        check_given("subscribe", subscribe, self._content_of)
-        if unsubscribe is not None:
-            check_given("unsubscribe", unsubscribe, self._content_of)
-        source = self.received if messages is None else messages
-        return Topic(self, source, matches, subscribe=subscribe, unsubscribe=unsubscribe)
-
-    @overload
-    def ask(
-        self,
-        message: Given[MessageT | Content],
-        *,
-        reply: Callable[[MessageT], Hashable],
-        key: Hashable = None,
-        timeout: float | None = 10.0,
-    ) -> Observable[MessageT]: ...
-
-    @overload
-    def ask(
-        self,
-        message: Given[MessageT | Content],
-        *,
-        reply: Callable[[R], Hashable],
-        key: Hashable = None,
-        timeout: float | None = 10.0,
-        messages: Observable[R],
-    ) -> Observable[R]: ...
-
-    def ask(
-        self,
-        message: Given[MessageT | Content],
-        *,
-        reply: Callable[[Any], Hashable],
-        key: Hashable = None,
-        timeout: float | None = 10.0,
-        messages: Observable[Any] | None = None,
-    ) -> Observable[Any]:
-        """Return a cold stream of the one reply to a message, which each subscription sends: so ``retry`` asks again.
-
-        While there is no connection it waits for one, in its time, and holds nobody up; else it is sent as :meth:`send`
-        sends. Who subscribes hears its answer, however quick; who unsubscribes forgets it.
-
-        Args:
-            message: What to send; or a function that returns it, and is called at each subscription, or at the opening
-                that it has waited for.
-            reply: Without a key: whether a message is the reply. With one: a function that returns to which key a
-                message is the reply, None for none. It is called once for each message, however many are open with
-                the same function and the same stream of messages. What it raises is in ``errors``, as a
-                :class:`~rxsocket.FunctionException`, and the message is taken for no reply.
-            key: To which key the reply is; None where ``reply`` says yes or no.
-            timeout: Seconds for all of it; None for no end.
-            messages: The stream of messages; :attr:`received` unless given. It is subscribed to like any: what was
-                held until somebody would, comes then.
-
-        Returns:
-            A stream of one item, on the session's thread. It errors with a :class:`~rxsocket.ReplyTimeoutException`, on
-            a thread that all sessions have for that; with a :class:`~rxsocket.ReplyException` when the connection that
-            it was sent on ends, or the session is closed; with a SendException when it could not be sent; with a
-            ValueError when another with its key is open already; and with what the function of the message raises.
-
-        Raises:
-            TypeError: An argument is of another type, or the key is not hashable.
-            ValueError: The timeout is out of its range; or a text has a lone surrogate, and so can't be UTF-8.
-        """
-        check_given("the message", message, self._content_of)
-        source = self.received if messages is None else messages
-        return self._replies.ask(message, source, reply, key, timeout)
 
     def close(self, code: int = NORMAL_CLOSURE, reason: str = "", *, wait: bool = True) -> None:
         """Close the session: what was sent goes out first, then the close frame; then the peer's is awaited.

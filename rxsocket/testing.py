@@ -5,11 +5,13 @@ For pytest, unittest, or none; no part of ``import rxsocket``.
 - :func:`serve`: a WebSocket server on loopback that plays scripts, each a function of a :class:`Client`, or a
   :class:`Refusal`.
 - :func:`proxy`: a TCP proxy of :class:`Faults`: delays, stalls, cuts, resets, and connections that are half open.
+- :class:`FakeSession`: a session without a socket, which a test tells what to hear.
 - :func:`emits`: holds a stream to what it should emit in a block.
 - :func:`no_open_sessions`: holds a block to closing what it opens.
 """
 
 from .emitted import Emitted, emits
+from .fake import FakeSession
 from .leftovers import no_open_sessions
 from .proxy import Faults, proxy
 from .scripted import Script, ScriptedServer, serve
@@ -18,6 +20,7 @@ from .served import Client, Refusal
 __all__ = [
     "Client",
     "Emitted",
+    "FakeSession",
     "Faults",
     "Refusal",
     "Script",

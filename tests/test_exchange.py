@@ -1,0 +1,73 @@
+"""What goes back and forth by whatever has streams and a send, which a session is, and a fake one."""
+
+import msgspec
+import pytest
+from servers import Seen
+
+from rxsocket import Session, codec_of
+from rxsocket.errors import ReplyException
+from rxsocket.exchange import Exchange
+from rxsocket.fake import FakeSession
+from rxsocket.jsonrpc import JsonRpc
+
+
+class Price(msgspec.Struct, tag=True):
+    value: float
+
+
+@pytest.mark.parametrize("name", ["topic", "ask", "received"])
+def test_sessions_and_fake_ones_have_the_same(name: str):
+    assert getattr(Session, name) is getattr(Exchange, name) is getattr(FakeSession, name)
+
+
+def test_received_are_the_codecs_values_or_without_one_the_contents():
+    plain = FakeSession()
+    valued = FakeSession(codec=codec_of(Price))
+    seen = Seen(plain.received), Seen(valued.received)
+    for session in (plain, valued):
+        session.open()
+        session.receive('{"type":"Price","value":1.5}')
+    assert [each.items for each in seen] == [['{"type":"Price","value":1.5}'], [Price(1.5)]]
+
+
+def test_a_topic_is_told_of_once_and_again_after_a_loss():
+    session = FakeSession()
+    topic = session.topic(subscribe="+", unsubscribe="-", matches=lambda message: message != "other")
+    session.open()
+    seen = [Seen(topic), Seen(topic)]
+    session.expect("+")
+    session.receive("one")
+    session.receive("other")
+    assert [each.items for each in seen] == [["one"], ["one"]]
+    for each in seen:
+        each.subscription.dispose()
+    session.expect("-")
+    assert session.sent == ["+", "-"]
+
+
+def test_an_ask_is_answered_or_fails_with_its_connection():
+    session = FakeSession()
+    session.open()
+    seen = Seen(session.ask("ask", reply=lambda message: message == "reply"))
+    session.expect("ask")
+    session.receive("reply")
+    assert seen.all() == ["reply"]
+    lost = Seen(session.ask("ask", reply=lambda message: message == "reply"))
+    session.end(1006)
+    assert isinstance(lost.error, ReplyException)
+
+
+def test_json_rpc_goes_over_it():
+    session = FakeSession()
+    session.open()
+    seen = Seen(JsonRpc(session).call("add", [1, 2], int))
+    session.expect('{"jsonrpc":"2.0","method":"add","params":[1,2],"id":1}')
+    session.receive('{"jsonrpc":"2.0","id":1,"result":3}')
+    assert seen.all() == [3]
+
+
+def test_what_can_not_be_sent_is_told_of_at_once():
+    with pytest.raises(TypeError, match="subscribe is a message"):
+        FakeSession().topic(subscribe=1, matches=bool)  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match="the message is a message"):
+        FakeSession().ask(1, reply=bool)  # type: ignore[call-overload]
