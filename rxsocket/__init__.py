@@ -14,7 +14,7 @@ floor modules
 10    ``socket``: an endpoint, described; ``testing``: what tests of users' own code need
 9     ``cold``: a session while somebody is subscribed; ``jsonrpc``: calls over a session; ``leftovers``: sessions left
       open; ``demo_view``: the demo in a terminal, or in plain lines
-8     ``session``: a connection to a server, as its user has it
+8     ``session``: a connection to a server, as its user has it; ``marbles``: diagrams of fake ones
 7     ``runner``: a session's thread, through all its connections; ``replaying``: plays what a session told; ``fake``:
       a session that a test tells what to tell
 6     ``conversation``: what a session says and hears on one of them, from any thread; ``exchange``: topics, replies and

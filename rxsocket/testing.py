@@ -6,6 +6,7 @@ For pytest, unittest, or none; no part of ``import rxsocket``.
   :class:`Refusal`.
 - :func:`proxy`: a TCP proxy of :class:`Faults`: delays, stalls, cuts, resets, and connections that are half open.
 - :class:`FakeSession`: a session without a socket, which a test tells what to hear.
+- :func:`marbles`: diagrams of sessions, and of what is made of their streams, in virtual time.
 - :func:`emits`: holds a stream to what it should emit in a block.
 - :func:`no_open_sessions`: holds a block to closing what it opens.
 """
@@ -13,6 +14,7 @@ For pytest, unittest, or none; no part of ``import rxsocket``.
 from .emitted import Emitted, emits
 from .fake import FakeSession
 from .leftovers import no_open_sessions
+from .marbles import Marbles, marbles
 from .proxy import Faults, proxy
 from .scripted import Script, ScriptedServer, serve
 from .served import Client, Refusal
@@ -22,10 +24,12 @@ __all__ = [
     "Emitted",
     "FakeSession",
     "Faults",
+    "Marbles",
     "Refusal",
     "Script",
     "ScriptedServer",
     "emits",
+    "marbles",
     "no_open_sessions",
     "proxy",
     "serve",

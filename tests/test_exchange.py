@@ -61,8 +61,9 @@ def test_json_rpc_goes_over_it():
     session = FakeSession()
     session.open()
     seen = Seen(JsonRpc(session).call("add", [1, 2], int))
-    session.expect('{"jsonrpc":"2.0","method":"add","params":[1,2],"id":1}')
-    session.receive('{"jsonrpc":"2.0","id":1,"result":3}')
+    (request,) = session.sent
+    number = msgspec.json.decode(request)["id"]
+    session.receive(f'{{"jsonrpc":"2.0","id":{number},"result":3}}')
     assert seen.all() == [3]
 
 
