@@ -144,7 +144,8 @@ def serve(path: str, host: str, port: int, *, speed: float | None) -> int:
         except CassetteException as error:
             return _fail("serve", str(error))
         except OSError as error:
-            return _fail("serve", error.strerror or str(error))
+            where = f"{error.filename}: " if error.filename else ""
+            return _fail("serve", where + (error.strerror or str(error)))
     say("rxsocket serve: stopped", sys.stdout)
     return 0
 
@@ -209,6 +210,7 @@ class _Printer:
             sys.stdout.write(f"{line}\n")
         except LookupError as error:
             say(f"rxsocket {self._command}: a message is left out: {error.args[0]}", sys.stderr)
+            return True
         if self._left is not None:
             self._left -= 1
         return self._left != 0

@@ -191,7 +191,7 @@ class JsonRpc:
             text = _encode({**request, "id": number}).decode()
             return self._session.ask(text, reply=_answered, key=number, timeout=timeout, messages=self._heard)
 
-        return reactivex.defer(ask).pipe(ops.map(result))
+        return reactivex.defer(ask).pipe(ops.map(result), guarded(f"call({method!r})", self._session.report_subscriber))
 
     def notify(self, method: str, params: Params = None, **members: object) -> None:
         """Send a notification, to which there is no answer. As :meth:`Session.send <rxsocket.Session.send>` does.

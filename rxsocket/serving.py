@@ -15,7 +15,7 @@ from os import PathLike
 from typing import Any
 
 from .cassette import Binary, Cassette, ClosedLine, Completed, ConnectingLine, Line, OpenLine, Text
-from .checks import check_number
+from .checks import check_speed
 from .errors import CassetteException
 from .frames import ABNORMAL_CLOSURE, GOING_AWAY, MAX_REASON, NORMAL_CLOSURE, is_sendable
 from .states import CloseEvent, OpenEvent
@@ -64,13 +64,13 @@ def serve(
         CassetteException: The file is no cassette, or has no connection.
         OSError: The file can't be read, or the address is not to be had.
         TypeError: The speed is no number.
-        ValueError: The speed is not over 0.
+        ValueError: The speed is under 0.01.
 
     Example:
         >>> with serve("feed.jsonl") as url, websocket(url).connect() as session:
         ...     session.messages.body.subscribe(print)
     """
-    check_number("speed", speed, float, 0, above=True, optional=True)
+    check_speed(speed)
     stage = _Stage(Cassette(path), speed)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server((host, port), family=family) as listener:

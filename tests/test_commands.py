@@ -77,6 +77,7 @@ def test_listen_prints_a_field_and_tells_of_messages_without_it(play):
     first, second = done.stderr.splitlines()
     assert first == "rxsocket listen: a message is left out: it has no items"
     assert second.startswith("rxsocket listen: a message is left out: it is no JSON")
+    assert run("listen", url, "--json", "items[0].id", "--count", "2").stdout == "1\n2\n"
 
 
 def test_listen_sends_at_each_opening_and_connects_again(play):
@@ -395,7 +396,7 @@ def test_serve_plays_it_until_a_signal(tmp_path):
 
 def test_serve_of_what_it_can_not_is_a_sentence_and_1(tmp_path):
     done = run("serve", tmp_path / "none")
-    assert (done.returncode, done.stderr) == (1, "rxsocket serve: No such file or directory\n")
+    assert (done.returncode, done.stderr) == (1, f"rxsocket serve: {tmp_path / 'none'}: No such file or directory\n")
     done = run("serve", written(tmp_path / "feed.jsonl", LINES[:1]))
     assert done.returncode == 1
     assert "has no connection to play" in done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 import reactivex.operators as ops
 from msgspec import Raw
 from reactivex import Observable
-from servers import EchoServer, Seen, Wire
+from servers import DEADLINE, EchoServer, Seen, Wire
 
 import rxsocket.deadlines
 import rxsocket.jsonrpc
@@ -100,6 +101,18 @@ def test_a_call_gives_the_result_as_its_type(connect, play) -> None:
     first, *_, last = peer.heard
     assert first == {"jsonrpc": "2.0", "id": first["id"], "method": "add", "params": [1, 2]}
     assert last == {"jsonrpc": "2.0", "id": last["id"], "method": "echo"}
+
+
+def test_a_call_can_be_awaited_also_to_its_timeout(connect, play) -> None:
+    rpc = JsonRpc(connect(play(Peer(served))))
+
+    async def main() -> None:
+        async with asyncio.timeout(DEADLINE):
+            assert await rpc.call("add", [1, 2], int) == 3
+            with pytest.raises(ReplyTimeoutException):
+                await rpc.call("unknown", timeout=0.01)
+
+    asyncio.run(main())
 
 
 def test_each_subscription_makes_a_call_with_an_id_of_its_own_also_in_two_that_share_a_session(connect, play) -> None:

@@ -201,7 +201,7 @@ def test_what_can_not_be_served_raises_at_once(tmp_path):
         pass
     with pytest.raises(FileNotFoundError), serve(tmp_path / "none"):
         pass
-    with pytest.raises(ValueError, match="speed is over 0"), serve(written(tmp_path / "b"), speed=0):
+    with pytest.raises(ValueError, match=r"speed is 0\.01 or more"), serve(written(tmp_path / "b"), speed=0):
         pass
 
 
