@@ -198,8 +198,10 @@ def _encode_exception(value: object) -> object:
 
 def _encode_argument(value: object) -> object:
     match value:
-        case None | bool() | int() | float() | str():
+        case None | bool() | int() | float():
             return value
+        case str():
+            return value.encode("utf-8", "backslashreplace").decode()  # a lone surrogate can't be written
         case bytes():
             return {"base64": base64.b64encode(value).decode()}
         case Mapping():

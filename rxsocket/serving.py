@@ -36,6 +36,7 @@ __all__ = ["serve"]
 logger = logging.getLogger("rxsocket.serving")
 
 INTERNAL_ERROR = 1011  # RFC 6455, section 7.4.1
+MAX_SIZE = 16 << 20  # bytes of a message of a client, which is let go
 CLOSE_SECONDS = 1.0  # for a client to answer a close frame, or to take what was sent before a reset
 TURN = 1000  # lines that are passed over before other clients have their turn
 
@@ -130,7 +131,7 @@ class _Stage:
                 super().connection_lost(exc)
                 alive.discard(self.transport)
 
-        options: dict[str, Any] = {"compression": None, "max_size": None, "ping_interval": None}
+        options: dict[str, Any] = {"compression": None, "max_size": MAX_SIZE, "ping_interval": None}
         server = await _serve(
             self._play,
             sock=listener,

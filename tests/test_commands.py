@@ -127,6 +127,39 @@ def test_listen_ends_after_a_count_with_a_close(play):
     assert closes == [Close(1000)]
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_listen_says_where_its_output_can_not_be_written(play):
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        process = subprocess.run(  # noqa: S603 of this file
+            [*COMMAND, "listen", play(sends("one"))],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=DEADLINE,
+            check=False,
+        )
+    said = "rxsocket listen: what came can't be printed: No space left on device\n"
+    assert process.stderr == said
+
+
+def test_a_second_signal_ends_at_once_also_where_nobody_reads_what_is_printed(play):
+    def script(wire: Wire) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                wire.send("x" * 1000)
+
+    with started("listen", play(script)) as process:
+        reading, _, _ = select.select([process.stdout], [], [], DEADLINE)
+        assert reading
+        process.send_signal(signal.SIGINT)
+        for _ in range(100):
+            process.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(0.1)
+                break
+        assert process.returncode == -signal.SIGINT
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_listen_ends_at_a_signal_with_a_close(number, play):
     closes = []
@@ -253,6 +286,19 @@ def test_record_to_where_it_can_not_is_a_sentence_and_1(play, tmp_path):
     done = run("record", "ws://127.0.0.1:1", tmp_path / "none" / "feed.jsonl")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.endswith("feed.jsonl can't be written: No such file or directory\n")
+
+
+def test_record_goes_on_where_nobody_reads_what_it_says(play, tmp_path):
+    reader, writer = os.pipe()
+    os.close(reader)
+    path = tmp_path / "feed.jsonl"
+    url = play(sends(*map(str, range(100))))
+    process = subprocess.run(  # noqa: S603 of this file
+        [*COMMAND, "record", url, str(path)], stdout=writer, stderr=subprocess.PIPE, timeout=DEADLINE, check=False
+    )
+    os.close(writer)
+    assert (process.returncode, process.stderr) == (0, b"")
+    assert Cassette(path).is_complete
 
 
 def test_record_with_a_disk_that_ends_says_so_and_1(play, tmp_path):

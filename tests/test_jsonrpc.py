@@ -157,6 +157,14 @@ def test_an_error_object_is_an_exception_with_its_members(connect, play) -> None
     assert failed(rpc.call("fail"), JsonRpcException).data is None
 
 
+@pytest.mark.parametrize("error", ["boom", {"code": "E_X"}, {"code": -1, "message": None}, [1]])
+def test_an_error_object_that_is_none_fails_its_call_all_the_same(error, connect, play) -> None:
+    _, rpc, _ = connected(connect, play, lambda message: {"id": message["id"], "error": error})
+    failure = failed(rpc.call("x"), DecodeException)
+    assert str(failure).startswith("not the error object of JSON-RPC: ")
+    assert failure.raw == json.dumps(error, separators=(", ", ": "))
+
+
 def test_a_result_of_another_type_is_an_error_of_that_call_alone(connect, play) -> None:
     session, rpc, _ = connected(connect, play)
     errors = Seen(session.errors)
