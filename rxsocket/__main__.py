@@ -13,6 +13,7 @@ from importlib.metadata import version
 
 from . import commands
 from .backoff import Backoff
+from .checks import check_speed
 from .lines import Path, parse_path
 from .socket import websocket
 
@@ -159,7 +160,7 @@ def _add_endpoint(parser: argparse.ArgumentParser) -> None:
 
 def _add_speed(parser: argparse.ArgumentParser) -> None:
     group = parser.add_mutually_exclusive_group()
-    group.add_argument("--speed", type=_positive, default=1.0, help="how many times as fast (default: %(default)g)")
+    group.add_argument("--speed", type=_speed, default=1.0, help="how many times as fast (default: %(default)g)")
     group.add_argument("--at-once", action="store_true", help="as fast as it is taken")
 
 
@@ -172,7 +173,7 @@ def _add_printing(parser: argparse.ArgumentParser) -> None:
         "told on stderr",
     )
     parser.add_argument("--binary", choices=("hex", "base64"), default="hex", help="how binary messages are printed")
-    parser.add_argument("--count", type=_count, help="end after so many messages")
+    parser.add_argument("--count", type=_count, help="end after so many were printed")
 
 
 def _header(text: str) -> tuple[str, str]:
@@ -193,6 +194,15 @@ def _count(text: str) -> int:
     if not text.isdecimal() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"a count is 1 or more, not {text!r}")
     return int(text)
+
+
+def _speed(text: str) -> float:
+    number = _positive(text)
+    try:
+        check_speed(number)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return number
 
 
 def _positive(text: str) -> float:

@@ -10,6 +10,7 @@ the beginning it was told, by a clock that nobody sets, and what it was::
     ["connecting",0,{"attempt":0,"delay":0.0,"cause":null,"lost":null}]
     ["open",1840,{"event":{"url":"ws://host/feed","protocol":null,"connection":1,"headers":{"server":"..."}}}]
     ["text",2031,"Hello",1]
+    ["gap",12031,{"closed":{"code":1006,...},"opened":{"url":...},"dropped":0}]
     ["binary",2450,"AAEC",1]
     ["round_trip",20004311,0.00042]
     ["error",30120000,{"class":"ConnectionException","args":["..."]}]
@@ -19,9 +20,10 @@ the beginning it was told, by a clock that nobody sets, and what it was::
 
 A message has its text, or its bytes in base64, and the number of the connection that it came through; a state has the
 fields of its class in :mod:`rxsocket.states`; an exception has the name of its class and its arguments, where bytes are
-``{"base64":"..."}`` and a mapping is ``{"mapping":{...}}``. ``completed`` is the end of ``messages``, which comes after
-``closed`` where a pause still held some. Lines of a kind that a reader does not know it passes over: so what was sent
-may have lines of its own in a later version. It has none in this one.
+``{"base64":"..."}`` and a mapping is ``{"mapping":{...}}``. A ``gap`` stands among the messages where a reconnect may
+have lost some. ``completed`` is the end of ``messages``, which comes after ``closed`` where a pause still held some.
+Lines of a kind that a reader does not know it passes over: so what was sent may have lines of its own in a later
+version. It has none in this one.
 
 A file may be compressed by gzip. A last line without its end was being written when the writer was killed: it does not
 count.
@@ -42,6 +44,7 @@ from msgspec import Struct, structs
 
 from . import errors
 from .errors import CassetteException, RxSocketException
+from .gaps import Gap
 from .states import Closed, CloseEvent, Closing, Connecting, Open, OpenEvent, State, transition
 
 __all__ = [
@@ -52,6 +55,7 @@ __all__ = [
     "Completed",
     "ConnectingLine",
     "ErrorLine",
+    "GapLine",
     "Header",
     "Line",
     "OpenLine",
@@ -66,6 +70,7 @@ FORMAT = "rxsocket cassette"
 VERSION = 1
 GZIP_MAGIC = b"\x1f\x8b"  # RFC 1952, section 2.3.1
 PIECE = 1 << 18  # bytes that are read at once
+MAX_AT = 10**14  # microseconds, three years: what is said to be later is damaged, and no clock could wait for it
 
 
 class Header(Struct, frozen=True):
@@ -151,6 +156,13 @@ class Completed(Struct, frozen=True, array_like=True, gc=False, tag="completed")
     at: int
 
 
+class GapLine(Struct, frozen=True, array_like=True, tag="gap"):
+    """Messages may be missing here, between two connections."""
+
+    at: int
+    gap: Gap
+
+
 class _Any(Struct, array_like=True):
     kind: str
     at: int
@@ -159,7 +171,7 @@ class _Any(Struct, array_like=True):
 StateLine: TypeAlias = ConnectingLine | OpenLine | ClosingLine | ClosedLine
 """A line that tells of a state."""
 
-Line: TypeAlias = Text | Binary | StateLine | ErrorLine | RoundTrip | Completed
+Line: TypeAlias = Text | Binary | GapLine | StateLine | ErrorLine | RoundTrip | Completed
 """A line after the first; ``at`` is in microseconds since the beginning."""
 
 _KINDS = {cast("str", kind.__struct_config__.tag) for kind in get_args(Line)}
@@ -186,8 +198,10 @@ def _encode_exception(value: object) -> object:
 
 def _encode_argument(value: object) -> object:
     match value:
-        case None | bool() | int() | float() | str():
+        case None | bool() | int() | float():
             return value
+        case str():
+            return value.encode("utf-8", "backslashreplace").decode()  # a lone surrogate can't be written
         case bytes():
             return {"base64": base64.b64encode(value).decode()}
         case Mapping():
@@ -333,11 +347,14 @@ class Cassette:
     def _decoded(self, number: int, text: bytes) -> Line | None:
         """Return a line; None for one of a kind that is not known."""
         try:
-            return _decoder.decode(text)
+            line = _decoder.decode(text)
         except _UNREADABLE as error:
             if self._undamaged(number, text).kind in _KINDS:
                 raise self._damaged(number, error) from error
             return None
+        if not 0 <= line.at <= MAX_AT:
+            raise self._damaged(number, ValueError(f"its time, {line.at} microseconds, is not from 0 to {MAX_AT}"))
+        return line
 
     def _undamaged(self, number: int, text: bytes) -> _Any:
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["MAX_SECONDS", "check_number"]
+__all__ = ["MAX_SECONDS", "check_number", "check_speed"]
 
 MAX_SECONDS = 1_000_000  # over a week; some systems can't wait for more than 24 days at once
 
@@ -11,7 +11,7 @@ def check_number(
     name: str,
     number: object,
     kind: type[int | float],
-    low: int,
+    low: float,
     high: int | None = None,
     *,
     above: bool = False,
@@ -45,3 +45,8 @@ def check_number(
         else:
             limits = f"{low} or more" if high is None else f"from {low} to {high}"
         raise ValueError(f"{name} is {limits}{or_none}, not {number}")
+
+
+def check_speed(speed: object) -> None:
+    """Raise if something is no speed to play at: a number from 0.01, since no clock waits for ever, or None."""
+    check_number("speed", speed, float, 0.01, optional=True)

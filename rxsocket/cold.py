@@ -15,6 +15,7 @@ from reactivex.disposable import Disposable
 from .errors import ConnectionException
 from .session import Session
 from .states import Closed, EndException
+from .subjects import Stream
 
 __all__ = ["Cold"]
 
@@ -31,7 +32,7 @@ class _Run(Generic[T]):
     failure: Exception | None = None  # what on_open raised; written on the session's thread, before it closes
 
 
-class Cold(Observable[T]):
+class Cold(Stream[T]):
     """Connects when the first subscribes, and closes when the last disposes; who comes after that has another session.
 
     Args:

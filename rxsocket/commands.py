@@ -144,7 +144,8 @@ def serve(path: str, host: str, port: int, *, speed: float | None) -> int:
         except CassetteException as error:
             return _fail("serve", str(error))
         except OSError as error:
-            return _fail("serve", error.strerror or str(error))
+            where = f"{error.filename}: " if error.filename else ""
+            return _fail("serve", where + (error.strerror or str(error)))
     say("rxsocket serve: stopped", sys.stdout)
     return 0
 
@@ -182,8 +183,10 @@ class _Printer:
                 pass
             sys.stdout.flush()
         except BrokenPipeError:
-            # Who read has all that it wanted (head, say). What is flushed at the exit goes nowhere, too.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _silence(sys.stdout)  # who read has all that it wanted (head, say)
+        except OSError as error:
+            _silence(sys.stdout)
+            _fail(self._command, f"what came can't be printed: {error.strerror}")
         except RxSocketException as error:
             _fail(self._command, str(error))  # its Closed says so, too
         event = _ended_by_itself(self._session)
@@ -209,6 +212,7 @@ class _Printer:
             sys.stdout.write(f"{line}\n")
         except LookupError as error:
             say(f"rxsocket {self._command}: a message is left out: {error.args[0]}", sys.stderr)
+            return True
         if self._left is not None:
             self._left -= 1
         return self._left != 0
@@ -247,7 +251,8 @@ class _Progress:
 class _Interrupts(list[int]):
     """Collects SIGINT and SIGTERM, which only leave a mark: an exception could come in the middle of a close.
 
-    SIGINT is set too, since a shell starts background jobs with it ignored.
+    A second one ends the process at once, since a mark is not seen by who waits for a pipe that nobody reads. SIGINT is
+    set too, since a shell starts background jobs with it ignored.
     """
 
     def __enter__(self) -> Self:
@@ -264,6 +269,8 @@ class _Interrupts(list[int]):
 
     def _mark(self, number: int, _: FrameType | None) -> None:
         self.append(number)
+        for each in self._before:
+            signal.signal(each, signal.SIG_DFL)
 
 
 class _Log(logging.Handler):
@@ -287,9 +294,19 @@ class _Log(logging.Handler):
 
 
 def say(line: str, stream: TextIO) -> None:
-    """Print a line at once: whoever started a server waits for its URL."""
-    stream.write(f"{printable(line)}\n")
-    stream.flush()
+    """Print a line at once: whoever started a server waits for its URL. If nobody can read it, all else goes on."""
+    try:
+        stream.write(f"{printable(line)}\n")
+        stream.flush()
+    except OSError:
+        _silence(stream)
+
+
+def _silence(stream: TextIO) -> None:
+    """Let what is written, and what is flushed at the exit, go nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def _fail(command: str, problem: str) -> int:

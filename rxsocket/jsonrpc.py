@@ -45,7 +45,18 @@ class _Message(Struct):
     method: str | None = None
     params: Raw = Raw()
     result: Raw = Raw()
-    error: _Error | None = None
+    error: Raw = Raw()
+
+    @property
+    def failure(self) -> JsonRpcException | DecodeException | None:
+        """What the peer says has failed, if it says so."""
+        if not self.error or self.error == NULL:
+            return None
+        try:
+            error = _decoded("error object of JSON-RPC", self.error, _decode_error)
+        except DecodeException as failure:
+            return failure
+        return JsonRpcException(error.message, error.code, error.data)
 
 
 class _Heard(NamedTuple):
@@ -58,6 +69,7 @@ class _Heard(NamedTuple):
 NULL = Raw(b"null")  # stands for params that are absent
 
 _decode_one = msgspec.json.Decoder(_Message).decode
+_decode_error = msgspec.json.Decoder(_Error).decode
 _decode_many = msgspec.json.Decoder(list[Raw]).decode
 _decode_members = msgspec.json.Decoder(dict[str, Any]).decode
 _encode = msgspec.json.Encoder().encode
@@ -168,8 +180,8 @@ class JsonRpc:
 
         Returns:
             A stream of one item, on the session's thread. It errors with a :class:`~rxsocket.JsonRpcException` where
-            the peer answers so, with a :class:`~rxsocket.DecodeException` where the result is of another type, and else
-            as :meth:`Session.ask <rxsocket.Session.ask>` does.
+            the peer answers so, with a :class:`~rxsocket.DecodeException` where the result, or the error object, is of
+            another type, and else as :meth:`Session.ask <rxsocket.Session.ask>` does.
 
         Raises:
             TypeError: An argument is of another type, or has a value that JSON can't express.
@@ -181,8 +193,9 @@ class JsonRpc:
 
         def result(heard: _Heard) -> Any:  # noqa: ANN401 as the type says
             message = heard.message
-            if message.error is not None:
-                raise JsonRpcException(*_parts(message.error))
+            failure = message.failure
+            if failure is not None:
+                raise failure
             return _decoded(f"result of {method}", message.result, decode)
 
         def ask(_: abc.SchedulerBase) -> Observable[_Heard]:
@@ -191,7 +204,7 @@ class JsonRpc:
             text = _encode({**request, "id": number}).decode()
             return self._session.ask(text, reply=_answered, key=number, timeout=timeout, messages=self._heard)
 
-        return reactivex.defer(ask).pipe(ops.map(result))
+        return reactivex.defer(ask).pipe(ops.map(result), guarded(f"call({method!r})", self._session.report_subscriber))
 
     def notify(self, method: str, params: Params = None, **members: object) -> None:
         """Send a notification, to which there is no answer. As :meth:`Session.send <rxsocket.Session.send>` does.
@@ -319,8 +332,9 @@ class JsonRpc:
         self._last = (text, found)
         for message, _ in found:
             # Section 5: whatever it was that the peer could not read, it can't say whose it is.
-            if message.error is not None and message.id is None:
-                self._session.report(JsonRpcException(*_parts(message.error)))
+            failure = message.failure if message.id is None else None
+            if failure is not None:
+                self._session.report(failure)
         return found
 
     def _messages(self, text: str) -> Iterator[_Heard]:
@@ -367,10 +381,6 @@ class JsonRpc:
 def _answered(heard: _Heard) -> object:
     """Return the id of the call that a message answers; None if it answers none."""
     return heard.message.id if heard.message.method is None else None
-
-
-def _parts(error: _Error) -> tuple[str, int, Any]:
-    return error.message, error.code, error.data
 
 
 def _no_message(text: str, error: Exception) -> DecodeException:

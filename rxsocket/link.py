@@ -44,6 +44,10 @@ class Link(Protocol):
         """Send a message."""
         ...
 
+    def send_if(self, message: Any, is_wanted: Callable[[], bool], *, wait: bool) -> None:  # noqa: ANN401 likewise
+        """Send a message, if it is wanted still when its turn comes."""
+        ...
+
     def report(self, error: RxSocketException) -> None:
         """Log an error, and deliver it to the subscribers of ``errors``."""
         ...

@@ -256,12 +256,17 @@ class Messages(View[MessageEvent]):
                 )
             )
 
-    def reopen(self, closed: CloseEvent, opened: OpenEvent) -> None:
+    def reopen(self, closed: CloseEvent, opened: OpenEvent, dropped: int = 0) -> None:
         """Mark where one connection's messages end and another's begin; :meth:`drain` is due after that.
 
         On the session's thread.
+
+        Args:
+            closed: How the one ended.
+            opened: The other.
+            dropped: How many messages were let go there, beside those that it knows of.
         """
-        self._held.append(Gap(closed, opened, self._missing))
+        self._held.append(Gap(closed, opened, self._missing + dropped))
         self._missing = 0
         self._bound()
 

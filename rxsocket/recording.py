@@ -16,8 +16,9 @@ from typing import BinaryIO, Self
 from reactivex import abc
 from reactivex.disposable import CompositeDisposable
 
-from .cassette import Binary, Completed, ErrorLine, Header, Line, RoundTrip, Text, encode_lines, state_line
-from .errors import CassetteException, RxSocketException, SubscriberException
+from .cassette import Binary, Completed, ErrorLine, GapLine, Header, Line, RoundTrip, Text, encode_lines, state_line
+from .errors import CassetteException, DecodeException, FunctionException, RxSocketException, SubscriberException
+from .gaps import Gap
 from .messages import MessageEvent
 from .states import State
 from .streams import Streams
@@ -30,6 +31,9 @@ LINE_SIZE = 200  # bytes that a line takes, beside its content
 AT_ONCE = 1000  # lines that are encoded in one go; other threads have their turn between
 LEVEL = 3  # of zlib: half of the time of its default, and nearly its size
 EXIT_SECONDS = 1.0  # for a recording to be written, at the interpreter's exit
+
+# Who replays has subscribers, types and functions of its own, which raise again.
+_OF_THIS_SIDE = (SubscriberException, DecodeException, FunctionException)
 
 _open_recordings: set[Recording] = set()  # each is added and taken out in one step, which needs no lock
 
@@ -45,8 +49,9 @@ def record(
 
     It listens as the first subscriber does: what was held comes to it, and what is to be heard by others, too, they
     have to subscribe to before (or connect paused, or prepare a session, and let it go on then). It ends with the
-    session's streams, or by :meth:`Recording.close`. What the session sends is not recorded, nor what its subscribers
-    raise. The file has the URL with its query, and the headers of the server's answer: a token in them, too.
+    session's streams, or by :meth:`Recording.close`. What the session sends is not recorded, nor what this side's
+    subscribers, types and functions raised. The file has the URL with its query, and the headers of the server's
+    answer: a token in them, too.
 
     Args:
         session: A session in any state, or one that is replayed, or simulated.
@@ -116,7 +121,8 @@ class Recording(abc.DisposableBase):
             partial(session.round_trips.subscribe, self._take_round_trip),
         ):
             self._subscriptions.add(subscribe(on_completed=self._complete))
-        self._subscriptions.add(session.messages.subscribe(self._take_message, on_completed=self._take_completion))
+        messages = session.messages.with_gaps()
+        self._subscriptions.add(messages.subscribe(self._take_message, on_completed=self._take_completion))
 
     @property
     def message_bytes(self) -> int:
@@ -184,7 +190,10 @@ class Recording(abc.DisposableBase):
     def _at(self) -> int:
         return (time.monotonic_ns() - self._start) // 1000
 
-    def _take_message(self, event: MessageEvent) -> None:
+    def _take_message(self, event: MessageEvent | Gap) -> None:
+        if isinstance(event, Gap):
+            self._take(GapLine(self._at(), event))
+            return
         # The least that can be done, since a flood comes through here.
         data = event.data
         at = (time.monotonic_ns() - self._start) // 1000
@@ -205,7 +214,7 @@ class Recording(abc.DisposableBase):
         self._take(state_line(self._at(), state))
 
     def _take_error(self, error: RxSocketException) -> None:
-        if not isinstance(error, SubscriberException):  # who replays has subscribers of its own
+        if not isinstance(error, _OF_THIS_SIDE):
             self._take(ErrorLine(self._at(), error))
 
     def _take_round_trip(self, seconds: float) -> None:

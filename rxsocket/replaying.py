@@ -15,8 +15,20 @@ from typing import Self
 from reactivex import abc
 from reactivex.disposable import SerialDisposable
 
-from .cassette import Binary, Cassette, ClosedLine, Completed, ErrorLine, Line, OpenLine, RoundTrip, StateLine, Text
-from .checks import check_number
+from .cassette import (
+    Binary,
+    Cassette,
+    ClosedLine,
+    Completed,
+    ErrorLine,
+    GapLine,
+    Line,
+    OpenLine,
+    RoundTrip,
+    StateLine,
+    Text,
+)
+from .checks import check_speed
 from .errors import CassetteException
 from .frames import ABNORMAL_CLOSURE
 from .options import Options
@@ -58,9 +70,9 @@ def replay(
             damaged, that is in ``errors``, and the ``cause`` of the end.
         OSError: The file can't be read.
         TypeError: An argument is of another type.
-        ValueError: The speed is not over 0.
+        ValueError: The speed is under 0.01.
     """
-    check_number("speed", speed, float, 0, above=True, optional=True)
+    check_speed(speed)
     if scheduler is not None and not isinstance(scheduler, abc.SchedulerBase):
         raise TypeError(f"scheduler is one of reactivex's, or None, not {type(scheduler).__name__}")
     made = Replay(Cassette(path), speed, scheduler, paused=paused)
@@ -189,6 +201,8 @@ class Replay(SimulatedSession):
         match line:
             case Text() | Binary():
                 self.receive(line.data, line.connection)
+            case GapLine():
+                self.reopen(line.gap)
             case ErrorLine():
                 self.fail(line.error)
             case RoundTrip():
@@ -266,7 +280,8 @@ class _Thread:
             return (time.monotonic_ns() - start) // 1000
 
         while (due := self._replay.advance(elapsed)) is not None:
-            self._woken.wait(None if due == math.inf else max(0.0, (due - elapsed()) / 1e6))
+            seconds = max(0.0, (due - elapsed()) / 1e6)
+            self._woken.wait(None if due == math.inf else min(seconds, threading.TIMEOUT_MAX))
             self._woken.clear()
 
 

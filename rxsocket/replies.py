@@ -258,10 +258,16 @@ class Replies:
                     return
                 ask.connection = state.event.connection
                 # Who waits at a deadline lets all others wait.
-                self._link.send(message, wait=not DEADLINES.is_current)
+                self._link.send_if(message, partial(self._is_wanted, ask), wait=not DEADLINES.is_current)
         except Exception as error:  # noqa: BLE001 a SendException, or whatever the user's function raises
             if self._remove(ask):
                 ask.observer.on_error(error)
+
+    def _is_wanted(self, ask: _Ask) -> bool:
+        """Whether an ask is open, and the connection there that it counts with: who waited for room may be late."""
+        state = self._link.current_state
+        is_there = isinstance(state, Open) and state.event.connection == ask.connection
+        return is_there and ask.group.asks.get(ask.key) is ask
 
 
 def _status(code: int, reason: str) -> str:

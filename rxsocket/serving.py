@@ -15,7 +15,7 @@ from os import PathLike
 from typing import Any
 
 from .cassette import Binary, Cassette, ClosedLine, Completed, ConnectingLine, Line, OpenLine, Text
-from .checks import check_number
+from .checks import check_speed
 from .errors import CassetteException
 from .frames import ABNORMAL_CLOSURE, GOING_AWAY, MAX_REASON, NORMAL_CLOSURE, is_sendable
 from .states import CloseEvent, OpenEvent
@@ -36,6 +36,7 @@ __all__ = ["serve"]
 logger = logging.getLogger("rxsocket.serving")
 
 INTERNAL_ERROR = 1011  # RFC 6455, section 7.4.1
+MAX_SIZE = 16 << 20  # bytes of a message of a client, which is let go
 CLOSE_SECONDS = 1.0  # for a client to answer a close frame, or to take what was sent before a reset
 TURN = 1000  # lines that are passed over before other clients have their turn
 
@@ -64,13 +65,13 @@ def serve(
         CassetteException: The file is no cassette, or has no connection.
         OSError: The file can't be read, or the address is not to be had.
         TypeError: The speed is no number.
-        ValueError: The speed is not over 0.
+        ValueError: The speed is under 0.01.
 
     Example:
         >>> with serve("feed.jsonl") as url, websocket(url).connect() as session:
         ...     session.messages.body.subscribe(print)
     """
-    check_number("speed", speed, float, 0, above=True, optional=True)
+    check_speed(speed)
     stage = _Stage(Cassette(path), speed)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server((host, port), family=family) as listener:
@@ -130,7 +131,7 @@ class _Stage:
                 super().connection_lost(exc)
                 alive.discard(self.transport)
 
-        options: dict[str, Any] = {"compression": None, "max_size": None, "ping_interval": None}
+        options: dict[str, Any] = {"compression": None, "max_size": MAX_SIZE, "ping_interval": None}
         server = await _serve(
             self._play,
             sock=listener,

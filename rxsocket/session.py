@@ -133,6 +133,25 @@ class Session(Runner, Exchange[MessageT]):
                 outgoing = self._joinable(len(payload), wait=wait)
             self._join(outgoing, opcode, payload)
 
+    def send_if(
+        self, message: MessageT | str | bytes | bytearray | memoryview, is_wanted: Callable[[], bool], *, wait: bool
+    ) -> None:
+        """Send a message as :meth:`send` does, if it is wanted still when its turn comes, which may be late.
+
+        Args:
+            message: What to send.
+            is_wanted: Is called under the session's lock.
+            wait: Whether it may wait.
+
+        Raises:
+            SendException: As :meth:`send` raises it.
+        """
+        opcode, payload = content_of(message, self._encode)
+        with self._lock:
+            outgoing = self._joinable(len(payload), wait=wait)
+            if is_wanted():
+                self._join(outgoing, opcode, payload)
+
     async def asend(self, message: MessageT | str | bytes | bytearray | memoryview) -> None:
         """Send a text or a binary message, as :meth:`send` does, without holding up the loop of asyncio.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from .errors import RxSocketException
+from .gaps import Gap
 from .options import Options
 from .states import Closed, State
 from .streams import Streams
@@ -53,6 +54,14 @@ class SimulatedSession(Streams):
             connection: The number of the connection that it came through.
         """
         self._deliveries.run(partial(self.messages.deliver, [message], connection))
+
+    def reopen(self, gap: Gap) -> None:
+        """Deliver a gap among the messages, or hold it."""
+        self._deliveries.run(partial(self._reopen, gap))
+
+    def _reopen(self, gap: Gap) -> None:
+        self.messages.reopen(gap.closed, gap.opened, gap.dropped)
+        self.messages.drain()
 
     def fail(self, error: RxSocketException) -> None:
         """Deliver an error, without a line in the log."""

@@ -219,7 +219,8 @@ class Socket(Generic[MessageT]):
         session ends in good order: closed by this side, or by the server with 1000, 1001 or no code. It fails with an
         EndException, which has the CloseEvent, at any other end: no connection, a loss, another code; and with what the
         socket's :meth:`connect` would raise. So ``retry``, ``repeat``, ``catch`` and ``timeout`` do what their names
-        say. A loss that the socket's :class:`~rxsocket.Backoff` covers ends nothing.
+        say. A loss that the socket's :class:`~rxsocket.Backoff` covers ends nothing. Since it shares by itself, it
+        needs no ``share()``; RxPY's, left and entered again at once from two threads, may give nothing any more.
 
         Subscribers are called on the session's thread. What goes wrong otherwise is logged, as of any session.
 

@@ -75,12 +75,11 @@ class Topic(Subject[T]):
         if wanted and self._reading is None:
             self._reading = reading = CompositeDisposable()
             # Before the server is told: it may answer at once.
-            reading.add(self._source.subscribe(self._take, self.on_error, self.on_completed))
+            reading.add(self._source.subscribe(self._take, self._fail, self.on_completed))
             reading.add(self._link.state.subscribe(lambda _: self._looks.run(self._look)))
             return  # the state that there is brings another look
-        if not wanted and self._reading is not None:
-            self._reading.dispose()
-            self._reading = None
+        if not wanted:
+            self._stop_reading()
         state = self._link.current_state
         if not isinstance(state, Open):
             return  # and so does the next opening
@@ -92,6 +91,17 @@ class Topic(Subject[T]):
             message = self._unsubscribe_message
             if message is None or self._tell(message, "unsubscribe") is not None:
                 self._subscribed_on = None
+
+    def _fail(self, error: Exception) -> None:
+        # Those who are subscribed then have it; who comes later begins anew, as with the source.
+        self._looks.run(self._stop_reading)
+        self.fail_subscribers(error)
+        self._looks.run(self._look)
+
+    def _stop_reading(self) -> None:
+        if self._reading is not None:
+            self._reading.dispose()
+            self._reading = None
 
     def _take(self, message: T) -> None:
         try:

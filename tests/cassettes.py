@@ -14,6 +14,7 @@ from rxsocket.cassette import (
     Completed,
     ConnectingLine,
     ErrorLine,
+    GapLine,
     Header,
     Line,
     OpenLine,
@@ -23,6 +24,7 @@ from rxsocket.cassette import (
 )
 from rxsocket.errors import ConnectionException
 from rxsocket.frames import Close
+from rxsocket.gaps import Gap
 from rxsocket.states import Closed, CloseEvent, Closing, Connecting, Open, OpenEvent
 from rxsocket.streams import Streams
 
@@ -42,6 +44,7 @@ LINES: list[Line] = [
     ConnectingLine(4001, Connecting(1, 0.5, CUT, LOST)),
     ConnectingLine(5000, Connecting(2, 1.0, CUT, LOST)),
     OpenLine(1_000_000, Open(OpenEvent(URL, None, 2))),
+    GapLine(1_000_000, Gap(LOST, OpenEvent(URL, None, 2), 7)),
     Text(1_500_001, "two", 2),
     ClosingLine(2_000_000, Closing("server")),
     Completed(2_000_001),
@@ -60,8 +63,9 @@ def written(path: Path, lines: Sequence[Line] = LINES, more: bytes = b"") -> Pat
 def told(session: Streams, *, now=lambda: None) -> list[tuple[object, ...]]:
     """Subscribe to all of a session; return the list to which all that it tells is appended."""
     seen: list[tuple[object, ...]] = []
-    for name in ("state", "errors", "round_trips", "messages"):
-        getattr(session, name).subscribe(
+    streams = (session.state, session.errors, session.round_trips, session.messages.with_gaps())
+    for name, stream in zip(("state", "errors", "round_trips", "messages"), streams, strict=True):
+        stream.subscribe(
             lambda item, name=name: seen.append((now(), name, item)),
             on_completed=lambda name=name: seen.append((now(), name, "end")),
         )
@@ -80,6 +84,8 @@ def expected(lines: Sequence[Line]) -> list[str]:
         match line:
             case Text() | Binary():
                 found.append(f"messages MessageEvent(data={line.data!r}, connection={line.connection})")
+            case GapLine():
+                found.append(f"messages {line.gap!r}")
             case RoundTrip():
                 found.append(f"round_trips {line.seconds!r}")
             case ErrorLine():

@@ -68,6 +68,12 @@ def test_an_exception_comes_back_with_all_that_it_has(error, tmp_path):
     assert vars(line.error) == vars(error)
 
 
+def test_a_lone_surrogate_in_an_exception_is_written_escaped(tmp_path):
+    (line,) = Cassette(written(tmp_path / "feed.jsonl", [ErrorLine(1, RxSocketException("odd \udcff"))]))
+    assert isinstance(line, ErrorLine)
+    assert str(line.error) == "odd \\udcff"
+
+
 def test_an_exception_of_a_class_that_is_not_known_says_its_name(tmp_path):
     class OddException(RxSocketException):
         pass

@@ -1,5 +1,6 @@
 """A cold stream: a real server counts its connections."""
 
+import asyncio
 import threading
 
 import pytest
@@ -124,3 +125,11 @@ def test_types_are_decoded_and_what_does_not_is_skipped_or_the_end(play):
     assert Seen(socket.stream(int)).all() == [1, 2]
     with pytest.raises(DecodeException):
         socket.stream(int, invalid="end").run()
+
+
+def test_it_can_be_awaited(play):
+    async def main(url: str) -> str | bytes:
+        async with asyncio.timeout(DEADLINE):
+            return await websocket(url).stream()
+
+    assert asyncio.run(main(Server(play, "a", "b", code=1000).url)) == "b"

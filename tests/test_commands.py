@@ -77,6 +77,7 @@ def test_listen_prints_a_field_and_tells_of_messages_without_it(play):
     first, second = done.stderr.splitlines()
     assert first == "rxsocket listen: a message is left out: it has no items"
     assert second.startswith("rxsocket listen: a message is left out: it is no JSON")
+    assert run("listen", url, "--json", "items[0].id", "--count", "2").stdout == "1\n2\n"
 
 
 def test_listen_sends_at_each_opening_and_connects_again(play):
@@ -124,6 +125,39 @@ def test_listen_ends_after_a_count_with_a_close(play):
     done = run("listen", play(script), "--count", "3")
     assert (done.returncode, done.stdout, done.stderr) == (0, "0\n1\n2\n", "")
     assert closes == [Close(1000)]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_listen_says_where_its_output_can_not_be_written(play):
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        process = subprocess.run(  # noqa: S603 of this file
+            [*COMMAND, "listen", play(sends("one"))],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=DEADLINE,
+            check=False,
+        )
+    said = "rxsocket listen: what came can't be printed: No space left on device\n"
+    assert process.stderr == said
+
+
+def test_a_second_signal_ends_at_once_also_where_nobody_reads_what_is_printed(play):
+    def script(wire: Wire) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                wire.send("x" * 1000)
+
+    with started("listen", play(script)) as process:
+        reading, _, _ = select.select([process.stdout], [], [], DEADLINE)
+        assert reading
+        process.send_signal(signal.SIGINT)
+        for _ in range(100):
+            process.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(0.1)
+                break
+        assert process.returncode == -signal.SIGINT
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -252,6 +286,19 @@ def test_record_to_where_it_can_not_is_a_sentence_and_1(play, tmp_path):
     done = run("record", "ws://127.0.0.1:1", tmp_path / "none" / "feed.jsonl")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.endswith("feed.jsonl can't be written: No such file or directory\n")
+
+
+def test_record_goes_on_where_nobody_reads_what_it_says(play, tmp_path):
+    reader, writer = os.pipe()
+    os.close(reader)
+    path = tmp_path / "feed.jsonl"
+    url = play(sends(*map(str, range(100))))
+    process = subprocess.run(  # noqa: S603 of this file
+        [*COMMAND, "record", url, str(path)], stdout=writer, stderr=subprocess.PIPE, timeout=DEADLINE, check=False
+    )
+    os.close(writer)
+    assert (process.returncode, process.stderr) == (0, b"")
+    assert Cassette(path).is_complete
 
 
 def test_record_with_a_disk_that_ends_says_so_and_1(play, tmp_path):
@@ -395,7 +442,7 @@ def test_serve_plays_it_until_a_signal(tmp_path):
 
 def test_serve_of_what_it_can_not_is_a_sentence_and_1(tmp_path):
     done = run("serve", tmp_path / "none")
-    assert (done.returncode, done.stderr) == (1, "rxsocket serve: No such file or directory\n")
+    assert (done.returncode, done.stderr) == (1, f"rxsocket serve: {tmp_path / 'none'}: No such file or directory\n")
     done = run("serve", written(tmp_path / "feed.jsonl", LINES[:1]))
     assert done.returncode == 1
     assert "has no connection to play" in done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 import reactivex.operators as ops
 from msgspec import Raw
 from reactivex import Observable
-from servers import EchoServer, Seen, Wire
+from servers import DEADLINE, EchoServer, Seen, Wire
 
 import rxsocket.deadlines
 import rxsocket.jsonrpc
@@ -102,6 +103,18 @@ def test_a_call_gives_the_result_as_its_type(connect, play) -> None:
     assert last == {"jsonrpc": "2.0", "id": last["id"], "method": "echo"}
 
 
+def test_a_call_can_be_awaited_also_to_its_timeout(connect, play) -> None:
+    rpc = JsonRpc(connect(play(Peer(served))))
+
+    async def main() -> None:
+        async with asyncio.timeout(DEADLINE):
+            assert await rpc.call("add", [1, 2], int) == 3
+            with pytest.raises(ReplyTimeoutException):
+                await rpc.call("unknown", timeout=0.01)
+
+    asyncio.run(main())
+
+
 def test_each_subscription_makes_a_call_with_an_id_of_its_own_also_in_two_that_share_a_session(connect, play) -> None:
     session, rpc, peer = connected(connect, play)
     other = JsonRpc(session)
@@ -142,6 +155,14 @@ def test_an_error_object_is_an_exception_with_its_members(connect, play) -> None
     error = failed(rpc.call("fail", {"data": {"why": [1]}}), JsonRpcException)
     assert (error.args[0], error.code, error.data) == ("broken", -32000, {"why": [1]})
     assert failed(rpc.call("fail"), JsonRpcException).data is None
+
+
+@pytest.mark.parametrize("error", ["boom", {"code": "E_X"}, {"code": -1, "message": None}, [1]])
+def test_an_error_object_that_is_none_fails_its_call_all_the_same(error, connect, play) -> None:
+    _, rpc, _ = connected(connect, play, lambda message: {"id": message["id"], "error": error})
+    failure = failed(rpc.call("x"), DecodeException)
+    assert str(failure).startswith("not the error object of JSON-RPC: ")
+    assert failure.raw == json.dumps(error, separators=(", ", ": "))
 
 
 def test_a_result_of_another_type_is_an_error_of_that_call_alone(connect, play) -> None:

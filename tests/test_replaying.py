@@ -7,12 +7,13 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import reactivex.operators as ops
 from cassettes import END, LINES, URL, comparable, expected, told, written
 from reactivex.scheduler import HistoricalScheduler, TimeoutScheduler, VirtualTimeScheduler
 from reactivex.testing import TestScheduler
 from servers import DEADLINE, Seen, Wire, in_turn, within
 
-from rxsocket import Backoff, CassetteException, Close, MessageEvent, record, replay, replaying, websocket
+from rxsocket import Backoff, CassetteException, Close, Gap, MessageEvent, record, replay, replaying, websocket
 from rxsocket.cassette import ClosedLine, Completed, OpenLine, Text, state_line
 from rxsocket.frames import PONG, Ping
 from rxsocket.options import Options
@@ -94,7 +95,8 @@ def test_the_fixture_has_all_kinds(recorded):
     kinds = {type(item).__name__ for _, _, item in live}
     assert kinds >= {"Connecting", "Open", "Closing", "Closed", "MessageEvent", "ConnectionException", "float", "str"}
     assert any(type(item).__name__ == "ProtocolException" for _, _, item in live)
-    assert sum(name == "messages" for _, name, _ in live) == 3006
+    assert sum(name == "messages" for _, name, _ in live) == 3009
+    assert sum(isinstance(item, Gap) for _, _, item in live) == 3
 
 
 @pytest.mark.parametrize("speed", [None, 1.0, 3.0])
@@ -144,7 +146,9 @@ def test_virtual_time_may_have_begun_before(tmp_path):
     seen = told(session, now=lambda: scheduler.now)
     scheduler.advance_to(start + timedelta(seconds=1))
     assert session.position == 1.0
-    assert [at for at, name, _ in seen if name == "messages"] == [start + timedelta(microseconds=2000)] * 2
+    assert [at for at, name, _ in seen if name == "messages"] == [
+        start + timedelta(microseconds=at) for at in (2000, 2000, 1_000_000)
+    ]
     scheduler.start()
     assert seen[-1][0] == start + timedelta(microseconds=LINES[-1].at)
 
@@ -195,7 +199,7 @@ def test_in_real_time_it_takes_its_time(speed, least, most, tmp_path):
 
 
 def test_it_begins_at_once_and_holds_what_comes_before_anybody_subscribes(tmp_path):
-    with replay(written(tmp_path / "feed.jsonl", [*LINES[:2], *texts(100), *LINES[10:]]), speed=None) as session:
+    with replay(written(tmp_path / "feed.jsonl", [*LINES[:2], *texts(100), *LINES[11:]]), speed=None) as session:
         session.closes.run()
         assert Seen(session.messages.body).all() == [str(n) for n in range(100)]
 
@@ -204,7 +208,7 @@ def test_it_stops_to_read_where_a_session_would_let_go(tmp_path):
     bound = Options().max_held_messages
     path = written(
         tmp_path / "feed.jsonl",
-        [*LINES[:2], *texts(bound + 5000), *LINES[10:]],
+        [*LINES[:2], *texts(bound + 5000), *LINES[11:]],
     )
     with replay(path, speed=None) as session:
         errors = Seen(session.errors)
@@ -278,7 +282,7 @@ def test_all_views_and_streams_are_there(tmp_path):
         assert session.current_state == Closed(END)
 
 
-@pytest.mark.parametrize("lines", [LINES, LINES[:10], [*LINES[:11], LINES[12], Text(3_000_000, "held", 2)]])
+@pytest.mark.parametrize("lines", [LINES, LINES[:11], [*LINES[:12], LINES[13], Text(3_000_000, "held", 2)]])
 def test_it_is_closed_when_its_messages_complete(lines, tmp_path):
     with replay(written(tmp_path / "feed.jsonl", lines), speed=None, start=False) as session:
         states = []
@@ -420,9 +424,22 @@ def test_what_is_no_cassette_raises_at_once(tmp_path):
         replay(tmp_path / "none.jsonl")
 
 
-@pytest.mark.parametrize("speed", [0, -1, float("nan")])
-def test_a_speed_is_over_0(speed, tmp_path):
-    with pytest.raises(ValueError, match="speed is over 0"):
+def test_the_windows_are_those_of_the_connections(tmp_path):
+    with replay(written(tmp_path / "feed.jsonl"), speed=None, start=False) as session:
+        counts = Seen(session.messages.windows().pipe(ops.flat_map(ops.count())))
+        session.start()
+        assert counts.all() == [2, 1]
+
+
+@pytest.mark.parametrize("at", [-1, 10**17])
+def test_a_line_at_a_time_that_no_clock_reaches_is_damaged(at, tmp_path):
+    with replay(written(tmp_path / "feed.jsonl", [*LINES[:2], Text(at, "late", 1)]), speed=None) as session:
+        assert "line 4 is damaged (its time" in session.closes.run().reason
+
+
+@pytest.mark.parametrize("speed", [0, -1, 1e-320, float("nan")])
+def test_a_speed_is_no_less_than_a_hundredth(speed, tmp_path):
+    with pytest.raises(ValueError, match=r"speed is 0\.01 or more"):
         replay(written(tmp_path / "feed.jsonl"), speed=speed)
 
 

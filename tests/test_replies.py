@@ -16,7 +16,7 @@ import reactivex
 import reactivex.operators as ops
 from reactivex import Observable
 from servers import DEADLINE, EchoServer, Seen, Wire, in_turn, within
-from threads import in_threads
+from threads import in_threads, waits_to_send
 
 import rxsocket.deadlines
 import rxsocket.replies
@@ -136,14 +136,14 @@ def test_a_reply_that_comes_before_send_returns_counts(connect, server: EchoServ
     session = connect(server.url)
     is_open(session)
     others = Seen(session.messages.data)
-    send = session.send
+    send = session.send_if
 
-    def slow(message: str, *, wait: bool = True) -> None:
-        send(message, wait=wait)
+    def slow(message: str, is_wanted: Callable[[], bool], *, wait: bool) -> None:
+        send(message, is_wanted, wait=wait)
         # As if the network had been quicker: on the session's thread, that this one holds up here.
         session.messages._data.on_next(message)
 
-    monkeypatch.setattr(session, "send", slow)
+    monkeypatch.setattr(session, "send_if", slow)
     assert ask(session, 1, timeout=None).run() == "1 asked"
     assert others.wait(1)
 
@@ -152,11 +152,11 @@ def test_nothing_is_sent_before_its_answer_can_be_heard(connect, server: EchoSer
     session = connect(server.url)
     is_open(session)
     order: list[str] = []
-    send = session.send
+    send = session.send_if
 
-    def sends(message: str, *, wait: bool = True) -> None:
+    def sends(message: str, is_wanted: Callable[[], bool], *, wait: bool) -> None:
         order.append("sends")
-        send(message, wait=wait)
+        send(message, is_wanted, wait=wait)
 
     def listens(observer: Any, scheduler: Any = None) -> Any:
         # Another that is asked now, and an opening that is told of, send what they find.
@@ -164,7 +164,7 @@ def test_nothing_is_sent_before_its_answer_can_be_heard(connect, server: EchoSer
         order.append("listens")
         return session.messages.data.subscribe(observer)
 
-    monkeypatch.setattr(session, "send", sends)
+    monkeypatch.setattr(session, "send_if", sends)
     assert ask(session, 1, messages=Observable(listens)).run() == "1 asked"
     assert order == ["listens", "sends"]
 
@@ -245,6 +245,41 @@ def test_at_the_loss_of_the_connection_that_it_was_sent_on_it_fails_and_says_so(
     assert isinstance(seen.error.__cause__, ConnectionException)
 
 
+def test_who_waits_for_room_at_a_loss_fails_and_is_not_sent_on_the_next_connection(connect, play) -> None:
+    cut = threading.Event()
+    heard: list[object] = []
+
+    def stalls(wire: Wire) -> None:
+        assert cut.wait(DEADLINE)
+        wire.reset()
+
+    def hears(wire: Wire) -> None:
+        wire.upgrade()
+        heard.append(wire.next())
+        wire.close(Close(1000))
+
+    def first(wire: Wire) -> None:
+        wire.upgrade()
+        stalls(wire)
+
+    session = connect(play(in_turn(first, hears), upgrade=False, buffer=1 << 16), reconnect=AT_ONCE)
+    is_open(session)
+    while session._outgoing is not None and session._outgoing.has_room:
+        session.send(bytes(MIB), wait=False)
+    waits = waits_to_send(session)
+    asks: list[Seen[Any]] = []
+    asking = threading.Thread(target=lambda: asks.append(Seen(ask(session, 1))))
+    asking.start()
+    assert waits.wait(DEADLINE)
+    cut.set()
+    asking.join(DEADLINE)
+    is_open(session, 2)
+    session.send("the only one")
+    session.closes.run()
+    assert heard == ["the only one"]
+    assert isinstance(asks[0].error, ReplyException)
+
+
 def test_what_was_not_sent_when_a_connection_was_lost_is_sent_on_the_next(connect, play) -> None:
     session = connect(play(in_turn(silent, answering(Wire.send))), reconnect=Backoff(initial=3600, maximum=3600))
     is_open(session)
@@ -281,7 +316,7 @@ def test_at_a_deadline_nothing_waits_for_the_peer_to_read(connect, play, monkeyp
     session = connect(play(silent))
     is_open(session)
     waits: list[bool] = []
-    monkeypatch.setattr(session, "send", lambda message, *, wait: waits.append(wait))
+    monkeypatch.setattr(session, "send_if", lambda message, is_wanted, *, wait: waits.append(wait))
     Seen(ask(session, 1, timeout=0.02).pipe(ops.retry(2), ops.materialize())).one()
     assert waits == [True, False]
 

@@ -49,6 +49,13 @@ def test_each_connection_gets_the_next_one_and_after_the_last_the_first(name, tm
         assert received(f"{url}/any/path") == (first, None)
 
 
+def test_a_client_that_sends_too_much_is_told(tmp_path):
+    path = written(tmp_path / "feed.jsonl", [*LINES[:2], Text(3_600_000_000, "late", 1)])
+    with serve(path) as url, websocket(url).connect() as session:
+        session.send(bytes(17 << 20))
+        assert session.closes.run().code == 1009
+
+
 def test_a_session_that_connects_again_gets_all_and_records_the_same(tmp_path):
     with serve(written(tmp_path / "feed.jsonl"), speed=None) as url:
         session = websocket(url, "chat.v1", reconnect=Backoff(initial=0.001)).prepare()
@@ -201,7 +208,7 @@ def test_what_can_not_be_served_raises_at_once(tmp_path):
         pass
     with pytest.raises(FileNotFoundError), serve(tmp_path / "none"):
         pass
-    with pytest.raises(ValueError, match="speed is over 0"), serve(written(tmp_path / "b"), speed=0):
+    with pytest.raises(ValueError, match=r"speed is 0\.01 or more"), serve(written(tmp_path / "b"), speed=0):
         pass
 
 

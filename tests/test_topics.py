@@ -367,3 +367,12 @@ def test_what_can_never_work_is_told_of_at_the_call(
         ticks(session, **options)
     session.send("still")
     assert session.messages.body.pipe(ops.first()).run() == "still"
+
+
+def test_after_an_error_of_its_messages_who_subscribes_again_has_those_that_follow(connect, play) -> None:
+    told = Told(lambda wire, message: wire.send("{", "[1]"))
+    session = connect(play(told.script))
+    messages = session.messages.decode(list[int], invalid="end")
+    topic = session.topic(subscribe="subscribe", unsubscribe="unsubscribe", matches=bool, messages=messages)
+    seen = Seen(topic.pipe(ops.retry(3), ops.take(1)))
+    assert seen.all() == [[1]]
