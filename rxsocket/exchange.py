@@ -41,6 +41,10 @@ class Exchange(Streams, Generic[MessageT]):
     def send(self, message: MessageT | Content, *, wait: bool = True) -> None:
         """Send a message."""
 
+    @abstractmethod
+    def send_if(self, message: MessageT | Content, is_wanted: Callable[[], bool], *, wait: bool) -> None:
+        """Send a message, if it is wanted still when its turn comes."""
+
     def _content_of(self, message: object) -> object:
         return content_of(message, self._encode)
 

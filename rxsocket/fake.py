@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from types import TracebackType
@@ -255,11 +255,27 @@ class FakeSession(SimulatedSession, Exchange[MessageT]):
             TypeError: The message is of another type, and there is no codec, or it raised.
             ValueError: The text has a lone surrogate, and so can't be UTF-8.
         """
+        self.send_if(message, lambda: True, wait=wait)
+
+    def send_if(
+        self, message: MessageT | str | bytes | bytearray | memoryview, is_wanted: Callable[[], bool], *, wait: bool
+    ) -> None:
+        """Send a message as :meth:`send` does, if it is wanted still when its turn comes.
+
+        Args:
+            message: What to send.
+            is_wanted: Is called under the session's lock.
+            wait: Whether it may wait.
+
+        Raises:
+            SendException: As :meth:`send` raises it.
+        """
         _, payload = content_of(message, self._encode)
         with self._lock:
             may_wait = wait and threading.get_ident() not in self._tellers
             self._changed.wait_for(self._is_settled, self._send_timeout if may_wait else 0.0)
-            self._put(message if not isinstance(message, bytearray | memoryview) else bytes(payload))
+            if is_wanted():
+                self._put(message, payload)
 
     async def asend(self, message: MessageT | str | bytes | bytearray | memoryview) -> None:
         """Send a message, as :meth:`send` does, without holding up the loop of asyncio.
@@ -275,7 +291,7 @@ class FakeSession(SimulatedSession, Exchange[MessageT]):
         _, payload = content_of(message, self._encode)
         await self._changed.settled(self._is_settled, self._send_timeout)
         with self._lock:
-            self._put(message if not isinstance(message, bytearray | memoryview) else bytes(payload))
+            self._put(message, payload)
 
     def ping(self) -> Observable[float]:
         """Send a ping, which :meth:`pong` answers. As :meth:`Session.ping <rxsocket.Session.ping>`.
@@ -376,12 +392,12 @@ class FakeSession(SimulatedSession, Exchange[MessageT]):
         """Whether a message can be sent, or never will be. Under _lock."""
         return isinstance(self._state, Open | Closed)
 
-    def _put(self, message: MessageT | str | bytes) -> None:
+    def _put(self, message: MessageT | Content, payload: bytes | bytearray | memoryview) -> None:
         """Send a message now, or refuse it. Under _lock."""
         if not isinstance(self._state, Open):
             self._refuse("message")
         self._counters.frames_out += 1
-        self.sent.append(message)
+        self.sent.append(bytes(payload) if isinstance(message, bytearray | memoryview) else message)
         self._changed.notify_all()
 
     def _refuse(self, what: str) -> NoReturn:

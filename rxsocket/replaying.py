@@ -202,7 +202,7 @@ class Replay(SimulatedSession):
             case Text() | Binary():
                 self.receive(line.data, line.connection)
             case GapLine():
-                self.reopen(line.gap)
+                self.tell_gap(line.gap)
             case ErrorLine():
                 self.fail(line.error)
             case RoundTrip():

@@ -55,11 +55,11 @@ class SimulatedSession(Streams):
         """
         self._deliveries.run(partial(self.messages.deliver, [message], connection))
 
-    def reopen(self, gap: Gap) -> None:
+    def tell_gap(self, gap: Gap) -> None:
         """Deliver a gap among the messages, or hold it."""
-        self._deliveries.run(partial(self._reopen, gap))
+        self._deliveries.run(partial(self._tell_gap, gap))
 
-    def _reopen(self, gap: Gap) -> None:
+    def _tell_gap(self, gap: Gap) -> None:
         self.messages.reopen(gap.closed, gap.opened, gap.dropped)
         self.messages.drain()
 
