@@ -83,6 +83,7 @@ from .socket import Socket, websocket
 from .states import Closed, CloseEvent, Closing, Connecting, EndException, Initiator, Open, OpenEvent, State
 from .stats import Rates, Stats
 from .store import RootStore, Store, SubStore, handler
+from .streams import Streams
 from .sync import Sync, SyncStatus, sync_with
 from .updates import Change
 
@@ -138,6 +139,7 @@ __all__ = [
     "State",
     "Stats",
     "Store",
+    "Streams",
     "SubStore",
     "SubscriberException",
     "Sync",

@@ -27,6 +27,7 @@ __all__ = [
     "Format",
     "Invalid",
     "MessageT",
+    "Sendable",
     "TypesCodec",
     "check_codec",
     "check_invalid",
@@ -41,6 +42,9 @@ B = TypeVar("B")
 C = TypeVar("C")
 D = TypeVar("D")
 E = TypeVar("E")
+
+Sendable: TypeAlias = MessageT | msgspec.Struct | str | bytes | bytearray | memoryview
+"""What a session can be told to send: what it receives, and any other Struct, by its codec; or a message as it is."""
 
 Format: TypeAlias = Literal["json", "msgpack"]
 """Of the messages that are sent: JSON as text, or MessagePack as binary."""

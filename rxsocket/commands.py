@@ -314,7 +314,7 @@ def _fail(command: str, problem: str) -> int:
     return 1
 
 
-def _ended_by_itself(session: Streams) -> CloseEvent | None:
+def _ended_by_itself(session: Streams[Any]) -> CloseEvent | None:
     state = session.current_state
     return state.event if isinstance(state, Closed) else None
 

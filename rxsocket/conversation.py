@@ -10,6 +10,7 @@ from functools import partial
 from typing import NoReturn
 
 from .channel import Answer, Channel
+from .codec import MessageT
 from .encoding import encode_close, encode_pong
 from .errors import ConnectionException, ProtocolException, SendException
 from .frames import CONTROL, MAX_REASON, NO_STATUS_RECEIVED, PING, Close, Payload, Ping
@@ -30,7 +31,7 @@ LINGER_SECONDS = 1.0  # for the peer to end the TCP connection after the closing
 session_threads: set[int] = set()
 
 
-class Conversation(Streams):
+class Conversation(Streams[MessageT]):
     """The part of a session that sends, and answers control frames; it neither connects nor waits.
 
     Args:
@@ -48,6 +49,7 @@ class Conversation(Streams):
         super().__init__(
             url,
             self._waiter.wake,
+            options.codec,
             max_held=options.max_held,
             max_held_messages=options.max_held_messages,
             paused=paused,

@@ -5,12 +5,11 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Hashable
 from contextlib import AbstractContextManager
-from functools import cached_property
-from typing import Any, Generic, TypeVar, cast, overload
+from typing import Any, TypeVar, overload
 
 from reactivex import Observable
 
-from .codec import Codec, MessageT
+from .codec import MessageT, Sendable
 from .encoding import content_of
 from .link import Given, check_given
 from .replies import Replies
@@ -20,15 +19,14 @@ from .topics import Topic
 __all__ = ["Exchange"]
 
 R = TypeVar("R")
-Content = str | bytes | bytearray | memoryview
 
 
-class Exchange(Streams, Generic[MessageT]):
+class Exchange(Streams[MessageT]):
     """The part of a session that stands on its streams and on ``send``, whatever these stand on."""
 
-    def _exchange_by(self, codec: Codec[MessageT] | None) -> None:
-        """Begin, with a codec or without one. By who makes it, once."""
-        self._codec = codec
+    def _begin_exchange(self) -> None:
+        """By who makes it, once."""
+        codec = self._codec
         self._encode = None if codec is None else codec.encode
         self._replies = Replies(self)
 
@@ -38,29 +36,22 @@ class Exchange(Streams, Generic[MessageT]):
         """Is held while a message takes its place in what is sent: for who must know what was sent before what came."""
 
     @abstractmethod
-    def send(self, message: MessageT | Content, *, wait: bool = True) -> None:
+    def send(self, message: Sendable[MessageT], *, wait: bool = True) -> None:
         """Send a message."""
 
     @abstractmethod
-    def send_if(self, message: MessageT | Content, is_wanted: Callable[[], bool], *, wait: bool) -> None:
+    def send_if(self, message: Sendable[MessageT], is_wanted: Callable[[], bool], *, wait: bool) -> None:
         """Send a message, if it is wanted still when its turn comes."""
 
     def _content_of(self, message: object) -> object:
         return content_of(message, self._encode)
 
-    @cached_property
-    def received(self) -> Observable[MessageT]:
-        """What the codec makes of the messages, as :meth:`Messages.decode` tells; without one, ``messages.data``."""
-        codec = self._codec
-        stream: Observable[Any] = self.messages.data if codec is None else self.messages.decode(codec)
-        return cast("Observable[MessageT]", stream)
-
     @overload
     def topic(
         self,
         *,
-        subscribe: Given[MessageT | Content],
-        unsubscribe: Given[MessageT | Content] | None = None,
+        subscribe: Given[Sendable[MessageT]],
+        unsubscribe: Given[Sendable[MessageT]] | None = None,
         matches: Callable[[MessageT], object],
     ) -> Observable[MessageT]: ...
 
@@ -68,8 +59,8 @@ class Exchange(Streams, Generic[MessageT]):
     def topic(
         self,
         *,
-        subscribe: Given[MessageT | Content],
-        unsubscribe: Given[MessageT | Content] | None = None,
+        subscribe: Given[Sendable[MessageT]],
+        unsubscribe: Given[Sendable[MessageT]] | None = None,
         matches: Callable[[R], object],
         messages: Observable[R],
     ) -> Observable[R]: ...
@@ -77,8 +68,8 @@ class Exchange(Streams, Generic[MessageT]):
     def topic(
         self,
         *,
-        subscribe: Given[MessageT | Content],
-        unsubscribe: Given[MessageT | Content] | None = None,
+        subscribe: Given[Sendable[MessageT]],
+        unsubscribe: Given[Sendable[MessageT]] | None = None,
         matches: Callable[[Any], object],
         messages: Observable[Any] | None = None,
     ) -> Observable[Any]:
@@ -115,7 +106,7 @@ class Exchange(Streams, Generic[MessageT]):
     @overload
     def ask(
         self,
-        message: Given[MessageT | Content],
+        message: Given[Sendable[MessageT]],
         *,
         reply: Callable[[MessageT], Hashable],
         key: Hashable = None,
@@ -125,7 +116,7 @@ class Exchange(Streams, Generic[MessageT]):
     @overload
     def ask(
         self,
-        message: Given[MessageT | Content],
+        message: Given[Sendable[MessageT]],
         *,
         reply: Callable[[R], Hashable],
         key: Hashable = None,
@@ -135,7 +126,7 @@ class Exchange(Streams, Generic[MessageT]):
 
     def ask(
         self,
-        message: Given[MessageT | Content],
+        message: Given[Sendable[MessageT]],
         *,
         reply: Callable[[Any], Hashable],
         key: Hashable = None,

@@ -9,15 +9,16 @@ from functools import partial
 from types import TracebackType
 from typing import NoReturn, Self
 
+from msgspec import Struct
 from reactivex import Observable
 from reactivex.subject import AsyncSubject
 
 from .backoff import Backoff
 from .checks import MAX_SECONDS, check_number
-from .codec import Codec, MessageT
+from .codec import Codec, MessageT, Sendable
 from .encoding import content_of, encode_close
 from .errors import ConnectionException, RxSocketException, SendException
-from .exchange import Content, Exchange
+from .exchange import Exchange
 from .frames import ABNORMAL_CLOSURE, NORMAL_CLOSURE, TEXT, Close
 from .simulated import SimulatedSession
 from .states import Closed, CloseEvent, Closing, Connecting, Initiator, Open, OpenEvent
@@ -26,7 +27,7 @@ from .subjects import guarded
 __all__ = ["FakeSession"]
 
 
-class FakeSession(SimulatedSession, Exchange[MessageT]):
+class FakeSession(SimulatedSession[MessageT], Exchange[MessageT]):
     """A stand-in for a :class:`~rxsocket.Session`, in state Connecting, as ``socket.connect()`` returns one.
 
     It has all that a session has, and does in each state what that does, with a server that answers a close at once.
@@ -65,8 +66,8 @@ class FakeSession(SimulatedSession, Exchange[MessageT]):
         paused: bool = False,
     ) -> None:
         check_number("send_timeout", send_timeout, float, 0, MAX_SECONDS)
-        super().__init__(url, paused=paused)
-        self._exchange_by(codec)
+        super().__init__(url, codec, paused=paused)
+        self._begin_exchange()
         self._reconnect = reconnect
         self._send_timeout = send_timeout
         self._protocol: str | None = None  # under _lock
@@ -74,7 +75,7 @@ class FakeSession(SimulatedSession, Exchange[MessageT]):
         self._tellers: set[int] = set()  # threads that deliver; each adds and removes itself
         self._pings: list[AsyncSubject[float]] = []  # under _lock: without a pong
         self._expected = 0  # under _lock: how much of what was sent was expected
-        self.sent: list[MessageT | str | bytes] = []  # under _lock
+        self.sent: list[MessageT | Struct | str | bytes] = []  # under _lock
 
     def __repr__(self) -> str:
         return f"<FakeSession {self.url} {type(self._state).__name__}>"
@@ -105,7 +106,7 @@ class FakeSession(SimulatedSession, Exchange[MessageT]):
             self._deliveries.run(self._events.drain)
             self._wake()
 
-    def receive(self, message: MessageT | str | bytes, connection: int | None = None) -> None:
+    def receive(self, message: MessageT | Struct | str | bytes, connection: int | None = None) -> None:
         """Let a message come.
 
         Args:
@@ -206,7 +207,7 @@ class FakeSession(SimulatedSession, Exchange[MessageT]):
                 self._enter(Closed(event))
             self._tell_end(cause)
 
-    def expect(self, *messages: MessageT | Content, timeout: float = 1.0) -> None:
+    def expect(self, *messages: Sendable[MessageT], timeout: float = 1.0) -> None:
         """Wait for messages to be sent, which must be these, in this order, after those that were expected before.
 
         Args:
@@ -243,7 +244,7 @@ class FakeSession(SimulatedSession, Exchange[MessageT]):
         """Is held while a message takes its place in what is sent."""
         return self._lock
 
-    def send(self, message: MessageT | str | bytes | bytearray | memoryview, *, wait: bool = True) -> None:
+    def send(self, message: Sendable[MessageT], *, wait: bool = True) -> None:
         """Send a message, which is in :attr:`sent` then. As :meth:`Session.send <rxsocket.Session.send>`.
 
         Args:
@@ -257,9 +258,7 @@ class FakeSession(SimulatedSession, Exchange[MessageT]):
         """
         self.send_if(message, lambda: True, wait=wait)
 
-    def send_if(
-        self, message: MessageT | str | bytes | bytearray | memoryview, is_wanted: Callable[[], bool], *, wait: bool
-    ) -> None:
+    def send_if(self, message: Sendable[MessageT], is_wanted: Callable[[], bool], *, wait: bool) -> None:
         """Send a message as :meth:`send` does, if it is wanted still when its turn comes.
 
         Args:
@@ -277,7 +276,7 @@ class FakeSession(SimulatedSession, Exchange[MessageT]):
             if is_wanted():
                 self._put(message, payload)
 
-    async def asend(self, message: MessageT | str | bytes | bytearray | memoryview) -> None:
+    async def asend(self, message: Sendable[MessageT]) -> None:
         """Send a message, as :meth:`send` does, without holding up the loop of asyncio.
 
         Args:
@@ -392,7 +391,7 @@ class FakeSession(SimulatedSession, Exchange[MessageT]):
         """Whether a message can be sent, or never will be. Under _lock."""
         return isinstance(self._state, Open | Closed)
 
-    def _put(self, message: MessageT | Content, payload: bytes | bytearray | memoryview) -> None:
+    def _put(self, message: Sendable[MessageT], payload: bytes | bytearray | memoryview) -> None:
         """Send a message now, or refuse it. Under _lock."""
         if not isinstance(self._state, Open):
             self._refuse("message")

@@ -137,6 +137,7 @@ class JsonRpc:
         # The text that came last, and what it says: by who delivers, and so one at a time. All who are subscribed
         # have it in turn, and only for the first it is decoded.
         self._last: tuple[str, tuple[_Heard, ...]] = ("", ())
+        self._failures = count(1)  # of the peer's messages
         self._heard: Observable[_Heard] = Observable(self._subscribe)
 
     @overload
@@ -334,7 +335,7 @@ class JsonRpc:
             # Section 5: whatever it was that the peer could not read, it can't say whose it is.
             failure = message.failure if message.id is None else None
             if failure is not None:
-                self._session.report(failure)
+                self._session.report(failure, next(self._failures))
         return found
 
     def _messages(self, text: str) -> Iterator[_Heard]:
@@ -342,13 +343,13 @@ class JsonRpc:
             is_batch = text.lstrip()[:1] == "["
             parts: list[str | Raw] = [*_decode_many(text)] if is_batch else [text]
         except Exception as error:  # noqa: BLE001 as below
-            self._session.report(_no_message(text, error))
+            self._session.report(_no_message(text, error), next(self._failures))
             return
         for part in parts:
             try:
                 yield _Heard(_decode_one(part), part)
             except Exception as error:  # noqa: BLE001 also RecursionError, and UnicodeEncodeError of a lone surrogate
-                self._session.report(_no_message(text, error))
+                self._session.report(_no_message(text, error), next(self._failures))
 
     def _calls(
         self,
@@ -369,7 +370,7 @@ class JsonRpc:
                     try:
                         params = _decoded(f"params of {method}", heard.message.params or NULL, decode)
                     except DecodeException as error:
-                        self._session.report(error)
+                        self._session.report(error, next(self._failures))
                     else:
                         observer.on_next((heard, params))
 

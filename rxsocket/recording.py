@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import partial
 from os import PathLike, fsdecode, fspath
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import Any, BinaryIO, Self
 
 from reactivex import abc
 from reactivex.disposable import CompositeDisposable
@@ -39,7 +39,7 @@ _open_recordings: set[Recording] = set()  # each is added and taken out in one s
 
 
 def record(
-    session: Streams,
+    session: Streams[Any],
     path: str | PathLike[str],
     *,
     compress: bool | None = None,
@@ -83,7 +83,9 @@ class Recording(abc.DisposableBase):
         size: The size of the file in bytes, with what is written.
     """
 
-    def __init__(self, session: Streams, path: str | PathLike[str], *, compress: bool | None, overwrite: bool) -> None:
+    def __init__(
+        self, session: Streams[Any], path: str | PathLike[str], *, compress: bool | None, overwrite: bool
+    ) -> None:
         self.path = fsdecode(fspath(path))
         compresses = self.path.endswith(".gz") if compress is None else compress
         self._deflater = zlib.compressobj(LEVEL, zlib.DEFLATED, zlib.MAX_WBITS | 16) if compresses else None

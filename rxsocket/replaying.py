@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from os import PathLike
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from reactivex import abc
 from reactivex.disposable import SerialDisposable
@@ -29,6 +29,7 @@ from .cassette import (
     Text,
 )
 from .checks import check_speed
+from .codec import Codec, MessageT, check_codec
 from .errors import CassetteException
 from .frames import ABNORMAL_CLOSURE
 from .options import Options
@@ -46,11 +47,12 @@ _BOUND = Options()  # where it stops to read, instead
 def replay(
     path: str | PathLike[str],
     *,
+    codec: Codec[MessageT] | None = None,
     speed: float | None = 1.0,
     scheduler: abc.SchedulerBase | None = None,
     paused: bool = False,
     start: bool = True,
-) -> Replay:
+) -> Replay[MessageT]:
     """Replay what a session told, in its own streams, as :func:`~rxsocket.record` has written it.
 
     It tells the same in the same order: states, messages, errors, round trips, and the end of each stream. As with a
@@ -59,6 +61,7 @@ def replay(
 
     Args:
         path: The file's.
+        codec: Makes ``received`` of the messages, as that of :func:`~rxsocket.websocket` does.
         speed: How many times as fast as it was; None for as fast as the subscribers are.
         scheduler: Where to deliver, at the recorded times after the start: by one of virtual time, say. None for a
             thread of its own, which ends with the replay.
@@ -75,11 +78,13 @@ def replay(
     check_speed(speed)
     if scheduler is not None and not isinstance(scheduler, abc.SchedulerBase):
         raise TypeError(f"scheduler is one of reactivex's, or None, not {type(scheduler).__name__}")
-    made = Replay(Cassette(path), speed, scheduler, paused=paused)
+    if codec is not None:
+        check_codec("codec", codec)
+    made = Replay(Cassette(path), codec, speed, scheduler, paused=paused)
     return made.start() if start else made
 
 
-class Replay(SimulatedSession):
+class Replay(SimulatedSession[MessageT]):
     """A recorded session that comes again, made by :func:`replay`: its streams, as those of a session.
 
     As a context manager it closes at the end of the block. It begins in the state that its session was in when the
@@ -87,9 +92,15 @@ class Replay(SimulatedSession):
     """
 
     def __init__(
-        self, cassette: Cassette, speed: float | None, scheduler: abc.SchedulerBase | None, *, paused: bool
+        self,
+        cassette: Cassette,
+        codec: Codec[MessageT] | None,
+        speed: float | None,
+        scheduler: abc.SchedulerBase | None,
+        *,
+        paused: bool,
     ) -> None:
-        super().__init__(cassette.url, paused=paused, limits=_UNBOUNDED)
+        super().__init__(cassette.url, codec, paused=paused, limits=_UNBOUNDED)
         self._cassette = cassette
         self._speed = speed
         self._lines: Iterator[Line] = iter(cassette)
@@ -247,7 +258,7 @@ class Replay(SimulatedSession):
 class _Thread:
     """Plays a replay on a thread of its own, in real time."""
 
-    def __init__(self, replay: Replay) -> None:
+    def __init__(self, replay: Replay[Any]) -> None:
         self._replay = replay
         self._woken = threading.Event()
         self._lock = threading.Lock()
@@ -288,7 +299,7 @@ class _Thread:
 class _Scheduled:
     """Plays a replay on a scheduler, by its clock."""
 
-    def __init__(self, replay: Replay, scheduler: abc.SchedulerBase) -> None:
+    def __init__(self, replay: Replay[Any], scheduler: abc.SchedulerBase) -> None:
         self._replay = replay
         self._scheduler = scheduler
         self._turns = SerialQueue()  # a scheduler may have several threads

@@ -15,7 +15,7 @@ from .deadlines import DEADLINES, Deadline
 from .errors import ReplyException, ReplyTimeoutException
 from .link import Given, Link, check_function, check_stream, content, failing, shown
 from .states import Closed, Connecting, Open, State
-from .subjects import guarded, told
+from .subjects import Report, guarded, told
 
 __all__ = ["Replies"]
 
@@ -39,12 +39,12 @@ class _Ask:
 class _Group:
     """Those that have the same messages and the same key function, which is called once for all of them."""
 
-    __slots__ = ("asks", "key_of", "name", "reading", "source")
+    __slots__ = ("asks", "key_of", "reading", "report", "source")
 
-    def __init__(self, source: Observable[Any], key_of: Callable[[Any], Hashable], name: str) -> None:
+    def __init__(self, source: Observable[Any], key_of: Callable[[Any], Hashable], report: Report) -> None:
         self.source = source
         self.key_of = key_of
-        self.name = name  # of the function
+        self.report = report  # what the function raises
         # Both are written under the lock of the Replies.
         self.asks: dict[Hashable, _Ask] = {}  # none has the key None
         self.reading: abc.DisposableBase | None = None  # of the source; None as well until that is subscribed to
@@ -95,11 +95,12 @@ class Replies:
             return bool(reply(message))
 
         # A function of its own for each that has no key: so none is in another's way.
-        name = shown(reply)
+        consequence = "the message is taken for no reply, and nothing else is affected"
+        report = failing(self._link, f"reply={shown(reply)}", consequence)
         key_of, wanted = (says_yes, True) if key is None else (reply, key)
 
         def subscribe(observer: abc.ObserverBase[T], _scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
-            group = _Group(source, key_of, name)
+            group = _Group(source, key_of, report)
             ask = _Ask(message, wanted, group, observer)
             if timeout is not None:
                 ask.deadline = DEADLINES.add(timeout, partial(self._overdue, ask, timeout))
@@ -192,8 +193,7 @@ class Replies:
         try:
             ask = group.asks.get(group.key_of(message))
         except BaseException as error:  # noqa: BLE001 it is the user's
-            consequence = "the message is taken for no reply, and nothing else is affected"
-            told(error, "ask", failing(self._link, f"reply={group.name}", consequence))
+            told(error, "ask", group.report)
             return
         if ask is not None and self._remove(ask):
             ask.observer.on_next(message)

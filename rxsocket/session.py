@@ -18,7 +18,7 @@ from reactivex import Observable
 from reactivex.subject import AsyncSubject
 
 from .backlog import delivering_threads
-from .codec import MessageT
+from .codec import MessageT, Sendable
 from .conversation import session_threads
 from .encoding import content_of, encode_close
 from .errors import ConnectionException
@@ -39,7 +39,7 @@ _open_sessions: dict[Session[Any], str] = {}  # under _open_sessions_lock; with 
 _open_sessions_lock = threading.Lock()
 
 
-class Session(Runner, Exchange[MessageT]):
+class Session(Runner[MessageT], Exchange[MessageT]):
     """A connection to a server and what it says, from Connecting to Closed.
 
     Made by :meth:`rxsocket.Socket.connect`. A thread of its own connects, reads, and calls the subscribers of its
@@ -70,7 +70,7 @@ class Session(Runner, Exchange[MessageT]):
         paused: bool,
     ) -> None:
         super().__init__(url, find_url, protocols, options, paused=paused, forget=partial(_forget, self))
-        self._exchange_by(options.codec)
+        self._begin_exchange()
 
     def start(self) -> Self:
         """Begin to connect, once; :meth:`rxsocket.Socket.connect` has done so already. Returns the session itself.
@@ -100,7 +100,7 @@ class Session(Runner, Exchange[MessageT]):
 
     # --- what it is told
 
-    def send(self, message: MessageT | str | bytes | bytearray | memoryview, *, wait: bool = True) -> None:
+    def send(self, message: Sendable[MessageT], *, wait: bool = True) -> None:
         """Send a text (str), a binary message (bytes, bytearray, memoryview), or what the codec makes one of.
 
         May be called from any thread: a message is sent whole, and each thread's in order. It waits for
@@ -133,9 +133,7 @@ class Session(Runner, Exchange[MessageT]):
                 outgoing = self._joinable(len(payload), wait=wait)
             self._join(outgoing, opcode, payload)
 
-    def send_if(
-        self, message: MessageT | str | bytes | bytearray | memoryview, is_wanted: Callable[[], bool], *, wait: bool
-    ) -> None:
+    def send_if(self, message: Sendable[MessageT], is_wanted: Callable[[], bool], *, wait: bool) -> None:
         """Send a message as :meth:`send` does, if it is wanted still when its turn comes, which may be late.
 
         Args:
@@ -152,7 +150,7 @@ class Session(Runner, Exchange[MessageT]):
             if is_wanted():
                 self._join(outgoing, opcode, payload)
 
-    async def asend(self, message: MessageT | str | bytes | bytearray | memoryview) -> None:
+    async def asend(self, message: Sendable[MessageT]) -> None:
         """Send a text or a binary message, as :meth:`send` does, without holding up the loop of asyncio.
 
         At once where there is room; where it has to wait, for a connection or for room, other tasks go on. Who is

@@ -6,10 +6,12 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from functools import partial
+from functools import cached_property, partial
+from typing import Any, Generic, cast
 
 from reactivex import Observable, abc
 
+from .codec import Codec, MessageT
 from .errors import (
     DecodeException,
     FunctionException,
@@ -30,12 +32,16 @@ __all__ = ["Streams"]
 logger = logging.getLogger("rxsocket")
 
 
-class Streams(Lifecycle):
-    """The streams of a session, whatever it is that tells of it.
+class Streams(Lifecycle, Generic[MessageT]):
+    """What there is to hear of a session, whatever tells of it: a connection, a recording, or a test.
+
+    A function of this works with a :class:`~rxsocket.Session`, with a :class:`~rxsocket.Replay`, and with a
+    ``FakeSession``. With a codec it is a ``Streams[T]`` of the codec's values; without one, of ``str | bytes``.
 
     Args:
         url: Where it is to lead, as it is shown.
         wake: Asks the thread that delivers the messages to call ``messages.drain()`` soon.
+        codec: Makes :attr:`received` of the messages; None for what they are.
         max_held: How many bytes of messages (characters, of texts) are held at the most.
         max_held_messages: How many messages are held at the most.
         paused: Whether to begin paused.
@@ -50,9 +56,17 @@ class Streams(Lifecycle):
     """
 
     def __init__(
-        self, url: str, wake: Callable[[], None], *, max_held: int, max_held_messages: int, paused: bool
+        self,
+        url: str,
+        wake: Callable[[], None],
+        codec: Codec[MessageT] | None,
+        *,
+        max_held: int,
+        max_held_messages: int,
+        paused: bool,
     ) -> None:
         super().__init__(self.report_subscriber)
+        self._codec = codec
         self._url = url  # written by the thread that delivers
         self._counters = Counters()
         self._reports = SerialQueue()
@@ -64,7 +78,7 @@ class Streams(Lifecycle):
             self.report_subscriber,
             wake,
             self.report,
-            self._report_undecodable,
+            self.report,
             self._counters,
             max_held=max_held,
             max_held_messages=max_held_messages,
@@ -75,6 +89,13 @@ class Streams(Lifecycle):
     def url(self) -> str:
         """Where it leads, after redirects, without user and password."""
         return self._url
+
+    @cached_property
+    def received(self) -> Observable[MessageT]:
+        """What the codec makes of the messages, as :meth:`Messages.decode` tells; without one, ``messages.data``."""
+        codec = self._codec
+        stream: Observable[Any] = self.messages.data if codec is None else self.messages.decode(codec)
+        return cast("Observable[MessageT]", stream)
 
     @property
     def stats(self) -> Stats:
@@ -139,20 +160,25 @@ class Streams(Lifecycle):
         elif was_open and end is not None and not end.was_clean:
             self._counters.losses += 1
 
-    def report(self, error: RxSocketException) -> None:
-        """Log an error, and deliver it to the subscribers of :attr:`errors`. From any thread."""
+    def report(self, error: RxSocketException, count: int = 1) -> None:
+        """Log an error, and deliver it to the subscribers of :attr:`errors`. From any thread.
+
+        Args:
+            error: What went wrong.
+            count: Which of its kind it is, from 1: of many the log has the first, the second, the fourth, and so on.
+        """
+        # A peer that sends nothing else must not fill the log.
+        if count & (count - 1) == 0:
+            self._log_error(error, count)
+        self._deliver_error(error)
+
+    def _log_error(self, error: RxSocketException, count: int) -> None:
         raised = error.__cause__ if isinstance(error, SubscriberException | FunctionException) else None
         if isinstance(raised, SendException):  # of a subscriber that answers, after a close: it needs no traceback
             self._log(logging.WARNING, f"{error} ({raised})")
         else:
-            self._log(logging.WARNING, str(error), raised)
-        self._deliver_error(error)
-
-    def _report_undecodable(self, error: DecodeException, count: int) -> None:
-        # A peer that sends nothing else must not fill the log: it has the first, the second, the fourth, and so on.
-        if count & (count - 1) == 0:
-            self._log(logging.WARNING, str(error) + (f" ({count} messages so far; not all are logged)" * (count > 1)))
-        self._deliver_error(error)
+            others = f" ({count} times so far; not all are logged)" if count > 1 else ""
+            self._log(logging.WARNING, f"{error}{others}", raised)
 
     def pause(self) -> None:
         """Hold messages from now on. When ``max_held`` is reached reading stops, so that the server has to wait.

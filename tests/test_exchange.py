@@ -72,3 +72,31 @@ def test_what_can_not_be_sent_is_told_of_at_once():
         FakeSession().topic(subscribe=1, matches=bool)  # type: ignore[call-overload]
     with pytest.raises(TypeError, match="the message is a message"):
         FakeSession().ask(1, reply=bool)  # type: ignore[call-overload]
+
+
+def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records]
+
+
+def test_what_every_message_makes_fail_does_not_fill_the_log(caplog):
+    def fail(text: str) -> bool:
+        raise KeyError(text)
+
+    for stream in (
+        lambda session: session.topic(subscribe="+", matches=fail),
+        lambda session: session.ask("?", reply=fail, key="k"),
+        lambda session: JsonRpc(session).notifications("tick"),
+        lambda session: session.messages.decode(int),
+    ):
+        caplog.clear()
+        session = FakeSession()
+        session.open()
+        errors = Seen(session.errors)
+        stream(session).subscribe()
+        for _ in range(100):
+            session.receive("nonsense")
+        assert len(errors.items) == 100
+        assert len(caplog.records) == 7  # 1, 2, 4, ... 64
+        assert logged(caplog)[-1].endswith("(64 times so far; not all are logged)")
+        assert "times so far" not in logged(caplog)[0]
+        session.close()

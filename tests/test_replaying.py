@@ -13,7 +13,7 @@ from reactivex.scheduler import HistoricalScheduler, TimeoutScheduler, VirtualTi
 from reactivex.testing import TestScheduler
 from servers import DEADLINE, Seen, Wire, in_turn, within
 
-from rxsocket import Backoff, CassetteException, Close, Gap, MessageEvent, record, replay, replaying, websocket
+from rxsocket import Backoff, CassetteException, Close, Gap, MessageEvent, codec_of, record, replay, replaying, websocket
 from rxsocket.cassette import ClosedLine, Completed, OpenLine, Text, state_line
 from rxsocket.frames import PONG, Ping
 from rxsocket.options import Options
@@ -280,6 +280,20 @@ def test_all_views_and_streams_are_there(tmp_path):
         assert [event.code for event in streams["closes"].all()] == [1006, 1000]
         assert [retry.attempt for retry in streams["retries"].all()] == [1, 2]
         assert session.current_state == Closed(END)
+
+
+def test_with_a_codec_it_has_the_values_that_a_session_would_have(tmp_path):
+    numbers = written(tmp_path / "feed.jsonl", texts(3))
+    with replay(numbers, codec=codec_of(int), speed=None, start=False) as session:
+        received = Seen(session.received)
+        session.start()
+        assert received.all() == [0, 1, 2]
+    with replay(numbers, speed=None, start=False) as session:
+        received = Seen(session.received)
+        session.start()
+        assert received.all() == ["0", "1", "2"]
+    with pytest.raises(TypeError, match="codec is a codec"):
+        replay(numbers, codec=int)
 
 
 @pytest.mark.parametrize("lines", [LINES, LINES[:11], [*LINES[:12], LINES[13], Text(3_000_000, "held", 2)]])
