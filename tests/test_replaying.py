@@ -13,7 +13,18 @@ from reactivex.scheduler import HistoricalScheduler, TimeoutScheduler, VirtualTi
 from reactivex.testing import TestScheduler
 from servers import DEADLINE, Seen, Wire, in_turn, within
 
-from rxsocket import Backoff, CassetteException, Close, Gap, MessageEvent, codec_of, record, replay, replaying, websocket
+from rxsocket import (
+    Backoff,
+    CassetteException,
+    Close,
+    Gap,
+    MessageEvent,
+    codec_of,
+    record,
+    replay,
+    replaying,
+    websocket,
+)
 from rxsocket.cassette import ClosedLine, Completed, OpenLine, Text, state_line
 from rxsocket.frames import PONG, Ping
 from rxsocket.options import Options
