@@ -1,7 +1,7 @@
 """A boat's instruments over Signal K, by hand: ``unshare -n python tests/signalk.py FOLDER``, as root.
 
-In FOLDER is what ``npm install signalk-server@2.23.0`` has made. It listens on all addresses, whatever it is told: hence
-the network namespace. Prints how many typed values came, of which paths, before and after a restart of the server, and
+In FOLDER is what ``npm install signalk-server@2.23.0`` has made. It listens on all addresses, whatever it is told: so
+it needs a network namespace. Prints how many typed values came, of which paths, before and after a restart of it, and
 the gap between them.
 """
 
