@@ -31,16 +31,16 @@ class Exchange(Streams[MessageT]):
         self._replies = Replies(self)
 
     @property
-    @abstractmethod
     def order(self) -> AbstractContextManager[object]:
         """Is held while a message takes its place in what is sent: for who must know what was sent before what came."""
+        return self._lock
 
     @abstractmethod
     def send(self, message: Sendable[MessageT], *, wait: bool = True) -> None:
         """Send a message."""
 
     @abstractmethod
-    def send_if(self, message: Sendable[MessageT], is_wanted: Callable[[], bool], *, wait: bool) -> None:
+    def send_if(self, message: Sendable[MessageT], is_wanted: Callable[[], bool]) -> None:
         """Send a message, if it is wanted still when its turn comes."""
 
     def _content_of(self, message: object) -> object:

@@ -16,6 +16,7 @@ from reactivex.subject import AsyncSubject
 from .backoff import Backoff
 from .checks import MAX_SECONDS, check_number
 from .codec import Codec, MessageT, Sendable
+from .deadlines import DEADLINES
 from .encoding import content_of, encode_close
 from .errors import ConnectionException, RxSocketException, SendException
 from .exchange import Exchange
@@ -256,25 +257,19 @@ class FakeSession(SimulatedSession[MessageT], Exchange[MessageT]):
             TypeError: The message is of another type, and there is no codec, or it raised.
             ValueError: The text has a lone surrogate, and so can't be UTF-8.
         """
-        self.send_if(message, lambda: True, wait=wait)
+        self._send(message, wait=wait)
 
-    def send_if(self, message: Sendable[MessageT], is_wanted: Callable[[], bool], *, wait: bool) -> None:
+    def send_if(self, message: Sendable[MessageT], is_wanted: Callable[[], bool]) -> None:
         """Send a message as :meth:`send` does, if it is wanted still when its turn comes.
 
         Args:
             message: What to send.
             is_wanted: Is called under the session's lock.
-            wait: Whether it may wait.
 
         Raises:
             SendException: As :meth:`send` raises it.
         """
-        _, payload = content_of(message, self._encode)
-        with self._lock:
-            may_wait = wait and threading.get_ident() not in self._tellers
-            self._changed.wait_for(self._is_settled, self._send_timeout if may_wait else 0.0)
-            if is_wanted():
-                self._put(message, payload)
+        self._send(message, is_wanted)
 
     async def asend(self, message: Sendable[MessageT]) -> None:
         """Send a message, as :meth:`send` does, without holding up the loop of asyncio.
@@ -390,6 +385,16 @@ class FakeSession(SimulatedSession[MessageT], Exchange[MessageT]):
     def _is_settled(self) -> bool:
         """Whether a message can be sent, or never will be. Under _lock."""
         return isinstance(self._state, Open | Closed)
+
+    def _send(
+        self, message: Sendable[MessageT], is_wanted: Callable[[], bool] = lambda: True, *, wait: bool = True
+    ) -> None:
+        _, payload = content_of(message, self._encode)
+        with self._lock:
+            may_wait = wait and threading.get_ident() not in self._tellers and not DEADLINES.is_current
+            self._changed.wait_for(self._is_settled, self._send_timeout if may_wait else 0.0)
+            if is_wanted():
+                self._put(message, payload)
 
     def _put(self, message: Sendable[MessageT], payload: bytes | bytearray | memoryview) -> None:
         """Send a message now, or refuse it. Under _lock."""

@@ -14,6 +14,7 @@ from msgspec import UNSET, Raw, Struct
 from reactivex import Observable, abc
 
 from .checks import MAX_SECONDS, check_number
+from .codec import path_in
 from .errors import DecodeException, JsonRpcException
 from .exchange import Exchange
 from .subjects import guarded
@@ -197,6 +198,9 @@ class JsonRpc:
             failure = message.failure
             if failure is not None:
                 raise failure
+            if not message.result:
+                text = bytes(heard.raw).decode() if isinstance(heard.raw, Raw) else heard.raw
+                raise DecodeException(f"not the result of {method}: the answer has neither a result nor an error", text)
             return _decoded(f"result of {method}", message.result, decode)
 
         def ask(_: abc.SchedulerBase) -> Observable[_Heard]:
@@ -385,7 +389,7 @@ def _answered(heard: _Heard) -> object:
 
 
 def _no_message(text: str, error: Exception) -> DecodeException:
-    failure = DecodeException(f"not a JSON-RPC message: {error}", text)
+    failure = DecodeException(f"not a JSON-RPC message: {error}", text, path_in(str(error)))
     failure.__cause__ = error
     return failure
 
@@ -399,4 +403,4 @@ def _decoded(what: str, raw: Raw, decode: Callable[[Raw], T]) -> T:
     try:
         return decode(raw)
     except Exception as error:  # a type's own hooks may raise anything
-        raise DecodeException(f"not the {what}: {error}", bytes(raw).decode()) from error
+        raise DecodeException(f"not the {what}: {error}", bytes(raw).decode(), path_in(str(error))) from error

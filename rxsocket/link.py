@@ -45,7 +45,7 @@ class Link(Protocol):
         """Send a message."""
         ...
 
-    def send_if(self, message: Any, is_wanted: Callable[[], bool], *, wait: bool) -> None:  # noqa: ANN401 likewise
+    def send_if(self, message: Any, is_wanted: Callable[[], bool]) -> None:  # noqa: ANN401 likewise
         """Send a message, if it is wanted still when its turn comes."""
         ...
 

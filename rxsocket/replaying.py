@@ -15,6 +15,7 @@ from typing import Any, Self
 from reactivex import abc
 from reactivex.disposable import SerialDisposable
 
+from .backlog import delivering_threads
 from .cassette import (
     Binary,
     Cassette,
@@ -30,8 +31,10 @@ from .cassette import (
 )
 from .checks import check_speed
 from .codec import Codec, MessageT, check_codec
+from .conversation import session_threads
 from .errors import CassetteException
 from .frames import ABNORMAL_CLOSURE
+from .loops import is_in_coroutine
 from .options import Options
 from .simulated import SimulatedSession
 from .states import Closed, CloseEvent, Initiator
@@ -40,6 +43,7 @@ from .subjects import SerialQueue
 __all__ = ["Replay", "replay"]
 
 MICROSECOND = timedelta(microseconds=1)
+CLOSE_SECONDS = 5.0  # for which a close waits, as a session's does: a subscriber may hold the thread up
 _UNBOUNDED = Options(max_held=sys.maxsize, max_held_messages=sys.maxsize)
 _BOUND = Options()  # where it stops to read, instead
 
@@ -149,7 +153,9 @@ class Replay(SimulatedSession[MessageT]):
     def close(self) -> None:
         """End it, from any thread: what was told stays told, and then its streams end, with 1006 by the client.
 
-        On its own thread, so in a subscriber, it returns at once. Again, or after the end, it does nothing.
+        On the thread of any replay or session, so in a subscriber, in one that is ``buffered``, and in a coroutine, it
+        returns at once; elsewhere when its thread has ended, or after 5 seconds. Again, or after the end, it does
+        nothing.
         """
         self._told_to_close = True
         self._player.end()
@@ -281,10 +287,18 @@ class _Thread:
         self._woken.set()
         if self._thread.ident is None:
             self._replay.advance(lambda: 0)
-        elif self._thread is not threading.current_thread():
-            self._thread.join()
+        elif not _is_waited_for():
+            self._thread.join(CLOSE_SECONDS)
 
     def _run(self) -> None:
+        thread = threading.get_ident()
+        delivering_threads.add(thread)
+        try:
+            self._play()
+        finally:
+            delivering_threads.discard(thread)
+
+    def _play(self) -> None:
         start = time.monotonic_ns()
 
         def elapsed() -> int:
@@ -294,6 +308,12 @@ class _Thread:
             seconds = max(0.0, (due - elapsed()) / 1e6)
             self._woken.wait(None if due == math.inf else min(seconds, threading.TIMEOUT_MAX))
             self._woken.clear()
+
+
+def _is_waited_for() -> bool:
+    """Whether a replay's thread may wait for this one: for room in what a coroutine iterates over, say."""
+    thread = threading.get_ident()
+    return thread in session_threads or thread in delivering_threads or is_in_coroutine()
 
 
 class _Scheduled:

@@ -20,6 +20,7 @@ from reactivex.subject import AsyncSubject
 from .backlog import delivering_threads
 from .codec import MessageT, Sendable
 from .conversation import session_threads
+from .deadlines import DEADLINES
 from .encoding import content_of, encode_close
 from .errors import ConnectionException
 from .exchange import Exchange
@@ -106,7 +107,8 @@ class Session(Runner[MessageT], Exchange[MessageT]):
         May be called from any thread: a message is sent whole, and each thread's in order. It waits for
         ``send_timeout`` at the most: for a connection, also for the next one where a :class:`~rxsocket.Backoff` makes
         it; and while over 1 MiB is on its way out. On the session's own thread, which has to connect, it waits for
-        neither; on the thread of another session, so in its subscribers, only for the first connection.
+        neither; on the thread of another session, so in its subscribers, only for the first connection; and where a
+        deadline is told of, as by :meth:`stats_every`, for nothing.
 
         That it returns says that the message is on its way, not that it has arrived. What a subscriber sends goes to
         the network when all that came with its message is delivered; or with what another thread sends; or, if that
@@ -133,20 +135,19 @@ class Session(Runner[MessageT], Exchange[MessageT]):
                 outgoing = self._joinable(len(payload), wait=wait)
             self._join(outgoing, opcode, payload)
 
-    def send_if(self, message: Sendable[MessageT], is_wanted: Callable[[], bool], *, wait: bool) -> None:
+    def send_if(self, message: Sendable[MessageT], is_wanted: Callable[[], bool]) -> None:
         """Send a message as :meth:`send` does, if it is wanted still when its turn comes, which may be late.
 
         Args:
             message: What to send.
             is_wanted: Is called under the session's lock.
-            wait: Whether it may wait.
 
         Raises:
             SendException: As :meth:`send` raises it.
         """
         opcode, payload = content_of(message, self._encode)
         with self._lock:
-            outgoing = self._joinable(len(payload), wait=wait)
+            outgoing = self._joinable(len(payload), wait=True)
             if is_wanted():
                 self._join(outgoing, opcode, payload)
 
@@ -262,6 +263,7 @@ class Session(Runner[MessageT], Exchange[MessageT]):
         """Whether this thread may wait for the end: what waits for it, or was interrupted on it, has to go on first."""
         thread = threading.get_ident()
         held_up = thread in session_threads or thread in delivering_threads or thread == self._finisher
+        held_up = held_up or DEADLINES.is_current
         return not (held_up or self._is_interrupted())
 
     def _cut(self) -> None:
@@ -351,7 +353,9 @@ def _users_line() -> str:
     frame = currentframe()
     while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in NOT_THE_USERS:
         frame = frame.f_back
-    return "?" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
+    if frame is None or frame.f_globals.get("__name__") == "threading":  # of an operator: retry, say
+        return f"no line of the user's, on the thread {threading.current_thread().name!r}"
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
 def _forget_all() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 import reactivex.operators as ops
@@ -19,7 +21,9 @@ from rxsocket import (
     Close,
     Gap,
     MessageEvent,
+    buffered,
     codec_of,
+    iterate,
     record,
     replay,
     replaying,
@@ -524,3 +528,53 @@ def test_the_messages_say_through_which_connection_they_came(tmp_path):
         seen = Seen(session.messages)
         session.start()
         assert seen.all()[::2] == [MessageEvent("one\n\u2028\U0001f600", 1), MessageEvent("two", 2)]
+
+
+# --- a close does not wait for who may wait for it
+
+
+def test_a_coroutine_that_holds_it_up_may_close_it(tmp_path):
+    async def some() -> list[str]:
+        taken = []
+        with replay(written(tmp_path / "feed.jsonl", texts(5000)), speed=None) as session:
+            async for text in iterate(session.messages.body):
+                taken.append(text)
+                if len(taken) == 3:
+                    break
+        return taken
+
+    with within(DEADLINE):
+        assert asyncio.run(some()) == ["0", "1", "2"]
+
+
+def test_a_buffered_subscriber_that_it_waits_for_may_close_it(tmp_path):
+    session = replay(written(tmp_path / "feed.jsonl", texts(5000)), speed=None, start=False)
+    closed = threading.Event()
+
+    def close(_: str) -> None:
+        session.close()
+        closed.set()
+
+    session.messages.body.pipe(buffered(1)).subscribe(close)
+    with within(DEADLINE):
+        session.start()
+        assert closed.wait(DEADLINE)
+        session.closes.run()
+
+
+def test_subscribers_of_two_may_close_each_the_other(tmp_path):
+    path = written(tmp_path / "feed.jsonl", texts(5000))
+    both = [replay(path, speed=None, start=False) for _ in range(2)]
+    meet = threading.Barrier(2)
+
+    def close(_: str, other: replaying.Replay) -> None:
+        meet.wait(DEADLINE)
+        other.close()
+
+    for session, other in (both, reversed(both)):
+        session.messages.body.pipe(ops.take(1)).subscribe(partial(close, other=other))
+    with within(DEADLINE):
+        for session in both:
+            session.start()
+        for session in both:
+            session.closes.run()

@@ -15,7 +15,8 @@ from rxsocket.served import Client, Refusal
 from rxsocket.simulated import SimulatedSession
 from rxsocket.stats import Counters, Rates, Stats
 
-NONE = Stats(0.0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, None, None, None)
+COUNTS = [name for name in Stats.__struct_fields__ if name not in ("time", "round_trip", "uptime", "idle")]
+NONE = Stats(time=0.0, round_trip=None, uptime=None, idle=None, **dict.fromkeys(COUNTS, 0))
 
 
 def figures(session: Session, *names: str) -> tuple[object, ...]:
