@@ -107,8 +107,8 @@ class Session(Runner[MessageT], Exchange[MessageT]):
         May be called from any thread: a message is sent whole, and each thread's in order. It waits for
         ``send_timeout`` at the most: for a connection, also for the next one where a :class:`~rxsocket.Backoff` makes
         it; and while over 1 MiB is on its way out. On the session's own thread, which has to connect, it waits for
-        neither; on the thread of another session, so in its subscribers, only for the first connection; and where a
-        deadline is told of, as by :meth:`stats_every`, for nothing.
+        neither; on the thread of another session, so in its subscribers, only for the first connection; and where it is
+        told that there was no reply in time, for nothing.
 
         That it returns says that the message is on its way, not that it has arrived. What a subscriber sends goes to
         the network when all that came with its message is delivered; or with what another thread sends; or, if that

@@ -139,9 +139,8 @@ class Streams(Lifecycle, Generic[MessageT]):
 
         Args:
             seconds: The interval.
-            scheduler: In whose time, and on whose thread, they come; None for a thread that all sessions have for
-                deadlines, also of their asks, so that a subscriber had better be quick. The last comes on the session's
-                thread.
+            scheduler: In whose time, and on whose thread, they come; None for that of who subscribes, or else for
+                threads of RxPY's ``TimeoutScheduler``. The last comes on the session's thread.
 
         Raises:
             TypeError: An argument is of another type.

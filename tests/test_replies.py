@@ -35,7 +35,6 @@ from rxsocket.frames import Close
 from rxsocket.session import Session
 from rxsocket.socket import websocket
 from rxsocket.states import CloseEvent, Connecting
-from rxsocket.stats import Stats
 
 AT_ONCE = Backoff(initial=0, jitter=0)
 MIB = 1 << 20
@@ -315,23 +314,15 @@ def test_the_close_ends_it_also_where_messages_go_on(connect, play) -> None:
 
 
 @pytest.mark.parametrize("kind", [FakeSession, Session])
-def test_who_sends_at_a_deadline_holds_up_no_other(kind: type, connect, play) -> None:
+def test_who_sends_when_there_was_no_reply_in_time_holds_up_no_other(kind: type, connect, play) -> None:
     url, options = "ws://127.0.0.1:1", {"reconnect": Backoff(initial=60), "send_timeout": 60}
     away = FakeSession(url, **options) if kind is FakeSession else connect(url, **options)
-    refused = threading.Event()
-
-    def beat(_: Stats) -> None:
-        try:
-            away.send("still here")
-        except SendException:
-            refused.set()
-
-    beats = away.stats_every(0.01).pipe(ops.skip(1)).subscribe(beat)  # the first comes at once, on this thread
     session = connect(play(silent))
+    refused = Seen(session.errors.pipe(ops.filter(lambda error: isinstance(error.__cause__, SendException))))
+    ask(session, 1, timeout=0.05).subscribe(on_error=lambda _: away.send("no reply"))
     with within(DEADLINE):
-        failed(ask(session, 1, timeout=0.05), ReplyTimeoutException)
-    assert refused.wait(DEADLINE)
-    beats.dispose()
+        failed(ask(session, 2, timeout=0.1), ReplyTimeoutException)
+    refused.wait()
     away.close()
 
 
