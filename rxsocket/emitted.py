@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class Emitted(Generic[T]):
-    """What a stream emits, as :func:`emits` makes it: from the begin of a ``with`` block on, once.
+    """What a stream emits, as :func:`emits` makes it: from the beginning of a ``with`` block on, once.
 
     Attributes:
         items: What has come, in order.
@@ -146,13 +146,13 @@ def emits(
     others: bool = False,
     timeout: float = 2.0,
 ) -> Emitted[T]:
-    """Hold a stream to what it should emit from the begin of a ``with`` block on, until some seconds after its end.
+    """Hold a stream to what it should emit from the beginning of a ``with`` block on, until some seconds after its end.
 
     At the end of the block it waits for what is missing, and no longer than for that: so what comes too much later is
     not seen. The stream may deliver on any thread.
 
     Args:
-        stream: What is subscribed to at the begin of the block.
+        stream: What is subscribed to at the beginning of the block.
         *expected: The items, in order; none if it is to emit nothing in the block.
         completes: Whether it has to complete, too. If not, it may.
         error: With which kind of exception it has to fail; None where it must not.
