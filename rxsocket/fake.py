@@ -76,9 +76,6 @@ class FakeSession(SimulatedSession, Exchange[MessageT]):
         self._expected = 0  # under _lock: how much of what was sent was expected
         self.sent: list[MessageT | str | bytes] = []  # under _lock
 
-    def __repr__(self) -> str:
-        return f"<FakeSession {self.url} {type(self._state).__name__}>"
-
     # --- what a test tells
 
     def open(self, protocol: str | None = None) -> None:

@@ -19,6 +19,7 @@ from reactivex.disposable import CompositeDisposable
 from .cassette import Binary, Completed, ErrorLine, GapLine, Header, Line, RoundTrip, Text, encode_lines, state_line
 from .errors import CassetteException, DecodeException, FunctionException, RxSocketException, SubscriberException
 from .gaps import Gap
+from .markup import figures, table
 from .messages import MessageEvent
 from .states import State
 from .streams import Streams
@@ -184,6 +185,12 @@ class Recording(abc.DisposableBase):
     def __repr__(self) -> str:
         goes_on = "goes on" if self.is_active else "ended"
         return f"<Recording {self.path} {self.messages} messages, {self.size} bytes, {self.seconds:.1f} s, {goes_on}>"
+
+    def _repr_html_(self) -> str:
+        state = "goes on" if self.is_active else f"failed: {self._error}" if self._error else "ended"
+        rows = [("file", self.path), ("state", state), ("session", self._session.url)]
+        rows += [("messages", f"{self.messages:,}"), ("size", f"{self.size:,} bytes"), ("time", figures(self.seconds))]
+        return table("Recording", rows, "good" if self.is_active else "bad" if self._error else "over")
 
     # --- on the threads that deliver
 

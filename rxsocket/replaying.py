@@ -154,6 +154,10 @@ class Replay(SimulatedSession):
     def __repr__(self) -> str:
         return f"<Replay {self._cassette.path} {type(self._state).__name__} at {self.position:.1f} s>"
 
+    @property
+    def _title(self) -> str:
+        return f"Replay of {self._cassette.path} at {self.position:.1f} s"
+
     # --- by the player, one call at a time
 
     def advance(self, elapsed: Callable[[], int]) -> float | None:

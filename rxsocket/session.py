@@ -95,9 +95,6 @@ class Session(Runner, Exchange[MessageT]):
         self._finish(event)
         raise cause
 
-    def __repr__(self) -> str:
-        return f"<Session {self.url} {type(self._state).__name__}>"
-
     # --- what it is told
 
     def send(self, message: MessageT | str | bytes | bytearray | memoryview, *, wait: bool = True) -> None:

@@ -20,6 +20,7 @@ from .codec import Codec, Invalid, MessageT, check_invalid, to_codec
 from .cold import Cold
 from .deflate import Deflate
 from .errors import ConnectionException, EndpointException
+from .markup import table
 from .opening import check_needs
 from .options import MIB, Headers, Options
 from .session import Session
@@ -259,6 +260,10 @@ class Socket(Generic[MessageT]):
 
     def __repr__(self) -> str:
         return f"<Socket {' '.join((without_login(self.url), *self._protocols))}>"
+
+    def _repr_html_(self) -> str:
+        rows = [("url", without_login(self.url)), ("sub-protocols", ", ".join(self._protocols) or "none")]
+        return table("Socket", [*rows, *self._options.chosen()])
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Socket):

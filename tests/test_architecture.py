@@ -37,8 +37,9 @@ FLOORS = {
     "keepalive": 0,
     "chat": 0,
     "entity": 0,
-    "stats": 0,
+    "markup": 0,
     "passage": 0,
+    "stats": 1,
     "subjects": 1,
     "deflate": 1,
     "backoff": 1,
@@ -58,6 +59,7 @@ FLOORS = {
     "states": 2,
     "delivery": 3,
     "asynchronous": 3,
+    "glance": 3,
     "store": 3,
     "gaps": 3,
     "link": 3,
@@ -134,6 +136,7 @@ TOWERS = (
         "states",
         "lifecycle",
         "streams",
+        "glance",
         "simulated",
         "cassette",
         "recording",
@@ -169,6 +172,7 @@ IN_NO_TOWER = {
     "emitted",
     "sampling",
     "stats",
+    "markup",
 }
 
 # The imports that lead upward, with the reason.
