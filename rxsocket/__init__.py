@@ -13,7 +13,7 @@ floor modules
       where the demo's steps play
 10    ``socket``: an endpoint, described; ``testing``: what tests of users' own code need
 9     ``cold``: a session while somebody is subscribed; ``jsonrpc``: calls over a session; ``leftovers``: sessions left
-      open; ``demo_view``: the demo in a terminal, or in plain lines
+      open; ``roster``: those that are open; ``demo_view``: the demo in a terminal, or in plain lines
 8     ``session``: a connection to a server, as its user has it; ``marbles``: diagrams of fake ones
 7     ``runner``: a session's thread, through all its connections; ``replaying``: plays what a session told; ``fake``:
       a session that a test tells what to tell
@@ -34,14 +34,17 @@ floor modules
       messages, as they are and decoded; ``sampling``: of a value, now and again
 1     ``subjects``; ``codec``: of values that go as messages; ``urls``: which can work; ``frames``: RFC 6455's;
       ``deflate``: RFC 7692, without I/O; ``backoff``: when to try again; ``backlog``: what waits for a subscriber;
-      ``proxy``: of faults; ``emitted``: what a stream emits, held to what it should; ``stats``: what a session counts
+      ``proxy``: of faults; ``emitted``: what a stream emits, held to what it should; ``stats``: what a session counts;
+      ``cells``: of a notebook, each with its scope
 0     ``errors``; ``lenses``; ``loops``: of asyncio, told by threads; ``handlers``: of a store; ``checks``: of numbers
       that are chosen; ``masking``: of frames; ``waiting``: for a socket; ``keepalive``: of a connection; ``keeper``: of
       sessions that are held up; ``deadlines``: many, on one thread; ``chat``: the hub's rooms; ``entity``: what clients
-      of a hub's path share; ``passage``: through a proxy of faults; ``markup``: what a notebook shows of a value
+      of a hub's path share; ``passage``: through a proxy of faults; ``markup``: what a notebook shows of a value;
+      ``scopes``: of what ends together; ``leaving``: what is done before the process ends
 ===== =================================================================================================================
 """
 
+from . import cells
 from .asynchronous import AsyncItems, first, iterate
 from .backlog import Overflow
 from .backoff import Backoff
@@ -78,6 +81,7 @@ from .messages import MessageEvent, Messages
 from .recording import Recording, record
 from .replaying import Replay, replay
 from .resource import Resource, next_id
+from .roster import Sessions, close_all, sessions
 from .session import Session
 from .socket import Socket, websocket
 from .states import Closed, CloseEvent, Closing, Connecting, EndException, Initiator, Open, OpenEvent, State
@@ -134,6 +138,7 @@ __all__ = [
     "RxSocketException",
     "SendException",
     "Session",
+    "Sessions",
     "Socket",
     "State",
     "Stats",
@@ -145,6 +150,7 @@ __all__ = [
     "Tracker",
     "batched",
     "buffered",
+    "close_all",
     "codec_of",
     "element",
     "field",
@@ -159,6 +165,9 @@ __all__ = [
     "path",
     "record",
     "replay",
+    "sessions",
     "sync_with",
     "websocket",
 ]
+
+cells.enable()

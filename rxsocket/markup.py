@@ -14,14 +14,17 @@ from itertools import islice
 from reprlib import Repr
 from typing import Literal, TypeAlias, cast
 
-__all__ = ["Mood", "dot", "figures", "plain", "shown", "table", "values"]
+__all__ = ["Mood", "dot", "figures", "listed", "plain", "shown", "table", "values"]
 
 TEXT = 200  # characters that are shown of a text
 LONG = 2000  # characters that are shown of a text that is the point of the matter
 ITEMS = 5  # that are shown of many
+MANY = 20  # that are listed
 
 Mood: TypeAlias = Literal["good", "busy", "bad", "over"]
 """How things stand, for the colour of a dot."""
+
+LEFT = ' style="text-align:left"'  # where notebooks have the text of tables at the right
 
 # Each can be read on white and on black.
 _COLOURS: dict[Mood, str] = {"good": "#2e9e4f", "busy": "#c98a00", "bad": "#d8443c", "over": "#808080"}
@@ -93,10 +96,26 @@ def table(title: str, rows: Iterable[tuple[str, str]], mood: Mood | None = None)
         rows: The names, each with its text; all are cut and escaped.
         mood: How things stand; None for no dot.
     """
-    left = ' style="text-align:left"'
     head = f"{dot(mood)} " if mood else ""
-    lines = [f'<th scope="row"{left}>{_text(name)}</th><td{left}>{_text(text, LONG)}</td>' for name, text in rows]
-    caption = f'<th colspan="2" scope="colgroup"{left}>{head}{_text(title)}</th>'
+    lines = [f'<th scope="row"{LEFT}>{_text(name)}</th><td{LEFT}>{_text(text, LONG)}</td>' for name, text in rows]
+    caption = f'<th colspan="2" scope="colgroup"{LEFT}>{head}{_text(title)}</th>'
+    return f"<table><tr>{'</tr><tr>'.join([caption, *lines])}</tr></table>"
+
+
+def listed(title: str, rows: Sequence[tuple[Mood, str, str]]) -> str:
+    """Return the HTML of a small table of many things of a kind: how each stands, its name, and what it is.
+
+    Args:
+        title: What they are.
+        rows: The things; beyond the first twenty it is only said how many there are.
+    """
+    lines = [
+        f"<td>{dot(each)}</td><td{LEFT}>{_text(name)}</td><td{LEFT}>{_text(text)}</td>"
+        for each, name, text in rows[:MANY]
+    ]
+    if len(rows) > MANY:
+        lines.append(f'<td colspan="3"{LEFT}>{len(rows) - MANY:,} more</td>')
+    caption = f'<th colspan="3" scope="colgroup"{LEFT}>{_text(title)}</th>'
     return f"<table><tr>{'</tr><tr>'.join([caption, *lines])}</tr></table>"
 
 

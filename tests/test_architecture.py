@@ -38,6 +38,8 @@ FLOORS = {
     "chat": 0,
     "entity": 0,
     "markup": 0,
+    "scopes": 0,
+    "leaving": 0,
     "passage": 0,
     "stats": 1,
     "subjects": 1,
@@ -49,6 +51,7 @@ FLOORS = {
     "backlog": 1,
     "proxy": 1,
     "emitted": 1,
+    "cells": 1,
     "sampling": 2,
     "history": 2,
     "updates": 2,
@@ -90,6 +93,7 @@ FLOORS = {
     "demo_view": 9,
     "jsonrpc": 9,
     "leftovers": 9,
+    "roster": 9,
     "testing": 10,
     "socket": 10,
     "sync": 11,
@@ -149,6 +153,7 @@ TOWERS = (
         "session",
         "cold",
         "leftovers",
+        "roster",
         "testing",
         "socket",
         "jsonrpc",
@@ -173,6 +178,9 @@ IN_NO_TOWER = {
     "sampling",
     "stats",
     "markup",
+    "scopes",
+    "leaving",
+    "cells",
 }
 
 # The imports that lead upward, with the reason.
