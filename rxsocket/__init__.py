@@ -13,7 +13,7 @@ floor modules
       where the demo's steps play
 10    ``socket``: an endpoint, described; ``testing``: what tests of users' own code need
 9     ``cold``: a session while somebody is subscribed; ``jsonrpc``: calls over a session; ``leftovers``: sessions left
-      open; ``demo_view``: the demo in a terminal, or in plain lines
+      open; ``roster``: those that are open; ``demo_view``: the demo in a terminal, or in plain lines
 8     ``session``: a connection to a server, as its user has it; ``marbles``: diagrams of fake ones
 7     ``runner``: a session's thread, through all its connections; ``replaying``: plays what a session told; ``fake``:
       a session that a test tells what to tell
@@ -28,20 +28,23 @@ floor modules
 3     ``handshake``: RFC 6455's opening one, as text; ``encoding``: RFC 6455 from messages to bytes; ``decoding``: from
       bytes to messages; ``gaps``: where messages may be missing; ``link``: what topics and replies need of a session;
       ``store``: values that change by handlers; ``delivery``: of a stream to a subscriber, by a queue or in batches;
-      ``asynchronous``: to a coroutine
+      ``asynchronous``: to a coroutine; ``glance``: a session in a line, and in a table
 2     ``states``: the table of a session's life; ``updates``: of a store, one at a time; ``history``: of its values;
       ``options``: of an endpoint; ``connection``: an open socket; ``resource``: the codec of entities; ``views``: of
       messages, as they are and decoded; ``sampling``: of a value, now and again
 1     ``subjects``; ``codec``: of values that go as messages; ``urls``: which can work; ``frames``: RFC 6455's;
       ``deflate``: RFC 7692, without I/O; ``backoff``: when to try again; ``backlog``: what waits for a subscriber;
-      ``proxy``: of faults; ``emitted``: what a stream emits, held to what it should
+      ``proxy``: of faults; ``emitted``: what a stream emits, held to what it should; ``stats``: what a session counts;
+      ``cells``: of a notebook, each with its scope
 0     ``errors``; ``lenses``; ``loops``: of asyncio, told by threads; ``handlers``: of a store; ``checks``: of numbers
       that are chosen; ``masking``: of frames; ``waiting``: for a socket; ``keepalive``: of a connection; ``keeper``: of
       sessions that are held up; ``deadlines``: many, on one thread; ``chat``: the hub's rooms; ``entity``: what clients
-      of a hub's path share; ``stats``: what a session counts; ``passage``: through a proxy of faults
+      of a hub's path share; ``passage``: through a proxy of faults; ``markup``: what a notebook shows of a value;
+      ``scopes``: of what ends together
 ===== =================================================================================================================
 """
 
+from . import cells
 from .asynchronous import AsyncItems, first, iterate
 from .backlog import Overflow
 from .backoff import Backoff
@@ -78,6 +81,7 @@ from .messages import MessageEvent, Messages
 from .recording import Recording, record
 from .replaying import Replay, replay
 from .resource import Resource, next_id
+from .roster import Sessions, close_all, sessions
 from .session import Session
 from .socket import Socket, websocket
 from .states import Closed, CloseEvent, Closing, Connecting, EndException, Initiator, Open, OpenEvent, State
@@ -135,6 +139,7 @@ __all__ = [
     "RxSocketException",
     "SendException",
     "Session",
+    "Sessions",
     "Socket",
     "State",
     "Stats",
@@ -147,6 +152,7 @@ __all__ = [
     "Tracker",
     "batched",
     "buffered",
+    "close_all",
     "codec_of",
     "element",
     "field",
@@ -161,6 +167,9 @@ __all__ = [
     "path",
     "record",
     "replay",
+    "sessions",
     "sync_with",
     "websocket",
 ]
+
+cells.enable()

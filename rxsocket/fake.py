@@ -37,6 +37,7 @@ class FakeSession(SimulatedSession[MessageT], Exchange[MessageT]):
 
     Args:
         url: Where it is said to lead.
+        name: What it is named.
         codec: As :func:`~rxsocket.websocket` takes it.
         reconnect: By what policy the states say that it connects again; None for a session that ends at a loss.
         send_timeout: Seconds for which ``send`` waits for another thread to :meth:`open`; not in a subscriber.
@@ -61,6 +62,7 @@ class FakeSession(SimulatedSession[MessageT], Exchange[MessageT]):
         self,
         url: str = "ws://fake",
         *,
+        name: str | None = None,
         codec: Codec[MessageT] | None = None,
         reconnect: Backoff | None = None,
         send_timeout: float = 1.0,
@@ -69,6 +71,7 @@ class FakeSession(SimulatedSession[MessageT], Exchange[MessageT]):
         check_number("send_timeout", send_timeout, float, 0, MAX_SECONDS)
         super().__init__(url, codec, paused=paused)
         self._begin_exchange()
+        self._name = name
         self._reconnect = reconnect
         self._send_timeout = send_timeout
         self._protocol: str | None = None  # under _lock
@@ -77,9 +80,6 @@ class FakeSession(SimulatedSession[MessageT], Exchange[MessageT]):
         self._pings: list[AsyncSubject[float]] = []  # under _lock: without a pong
         self._expected = 0  # under _lock: how much of what was sent was expected
         self.sent: list[MessageT | Struct | str | bytes] = []  # under _lock
-
-    def __repr__(self) -> str:
-        return f"<FakeSession {self.url} {type(self._state).__name__}>"
 
     # --- what a test tells
 
@@ -234,6 +234,11 @@ class FakeSession(SimulatedSession[MessageT], Exchange[MessageT]):
     def start(self) -> Self:
         """Do nothing: it has begun to connect. Returns the session itself."""
         return self
+
+    @property
+    def name(self) -> str | None:
+        """What it was named; None where it was not."""
+        return self._name
 
     @property
     def protocol(self) -> str | None:

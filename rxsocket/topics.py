@@ -10,6 +10,7 @@ from reactivex.disposable import CompositeDisposable, SerialDisposable, SingleAs
 
 from .errors import SendException
 from .link import Given, Link, check_function, check_stream, content, failing, shown
+from .scopes import inside
 from .states import Open
 from .subjects import SerialQueue, Subject, told
 
@@ -79,7 +80,8 @@ class Topic(Subject[T]):
             self._reading = reading = CompositeDisposable(self._messages)
             # Before the server is told: it may answer at once.
             self._read(self._messages)
-            reading.add(self._link.state.subscribe(lambda _: self._looks.run(self._look)))
+            with inside(None):
+                reading.add(self._link.state.subscribe(lambda _: self._looks.run(self._look)))
             return  # the state that there is brings another look
         if not wanted:
             self._stop_reading()
@@ -109,7 +111,8 @@ class Topic(Subject[T]):
     def _read(self, messages: SerialDisposable) -> None:
         # One that fails at once has another in its place before this has it.
         messages.disposable = reading = SingleAssignmentDisposable()
-        reading.disposable = self._source.subscribe(self._take, self._fail, self.on_completed)
+        with inside(None):  # it is for all subscribers, in whichever scopes
+            reading.disposable = self._source.subscribe(self._take, self._fail, self.on_completed)
 
     def _stop_reading(self) -> None:
         if self._reading is not None:
