@@ -357,6 +357,18 @@ def test_what_does_not_fit_its_state_is_told_of():
             tell()
 
 
+@pytest.mark.parametrize("policy", [None, Backoff(attempts=0)])
+def test_it_is_not_reopened_without_a_policy_that_connects_again_and_stays_as_it_is(policy: Backoff | None):
+    session = opened(reconnect=policy)
+    with pytest.raises(RuntimeError, match=r"connects again: FakeSession\(reconnect=Backoff\(\)\)"):
+        session.reopen()
+    assert isinstance(session.current_state, Open)
+    session.lose()
+    with pytest.raises(RuntimeError, match="and it is Closed") as failure:
+        session.open()
+    assert ("a loss is the end" in str(failure.value)) == (policy is None)
+
+
 def test_the_timeout_is_checked():
     with pytest.raises(ValueError, match="send_timeout"):
         FakeSession(send_timeout=-1)
