@@ -13,6 +13,7 @@ from typing import Any, Final, Self
 from urllib.parse import urlsplit, urlunsplit
 
 from .checks import MAX_SECONDS, check_number
+from .leftovers import note_open
 from .passage import Direction, Passage
 
 __all__ = ["Faults", "proxy"]
@@ -208,6 +209,7 @@ class Faults:
         def stop() -> None:
             self._stopping = True
 
+        note_open(self.url)
         self._tell(stop)
         if self._thread is not None:
             self._thread.join()
