@@ -164,20 +164,16 @@ class Streams(Lifecycle, Generic[MessageT]):
             TypeError: An argument is of another type.
             ValueError: The interval is out of its range.
         """
+        samples = sampled(lambda: self.stats, self.state, seconds, scheduler)
 
-        def sample() -> Stats:
-            stats = self.stats
-            return stats if scheduler is None else structs.replace(stats, time=scheduler.to_seconds(scheduler.now))
-
-        samples = sampled(sample, self.state, seconds, scheduler)
-
-        def subscribe(
-            observer: abc.ObserverBase[Rates], _scheduler: abc.SchedulerBase | None = None
-        ) -> abc.DisposableBase:
+        def subscribe(observer: abc.ObserverBase[Rates], given: abc.SchedulerBase | None = None) -> abc.DisposableBase:
+            clock = scheduler or given
             earlier: Stats | None = None
 
             def take(stats: Stats) -> None:
                 nonlocal earlier
+                if clock is not None:
+                    stats = structs.replace(stats, time=clock.to_seconds(clock.now))
                 rates = None if earlier is None else stats.since(earlier)
                 # One that is too short, since the sample before it was late, is told of with the next.
                 if rates is None or rates.seconds >= seconds / 2:
@@ -185,7 +181,7 @@ class Streams(Lifecycle, Generic[MessageT]):
                     if rates is not None:
                         observer.on_next(rates)
 
-            return samples.subscribe(take, observer.on_error, observer.on_completed)
+            return samples.subscribe(take, observer.on_error, observer.on_completed, scheduler=given)
 
         return Observable(subscribe).pipe(guarded("rates_every()", self.report_subscriber))
 

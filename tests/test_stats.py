@@ -288,6 +288,16 @@ def test_rates_are_of_real_time_without_a_scheduler():
     assert found.messages_out * found.seconds == pytest.approx(1)
 
 
+def test_the_time_of_rates_may_be_that_of_who_subscribes():
+    scheduler = TestScheduler()
+    session = FakeSession()
+    session.open()
+    results = scheduler.create_observer()
+    session.rates_every(10.0).subscribe(results, scheduler=scheduler)
+    scheduler.advance_to(20)
+    assert [(message.time, message.value.value.seconds) for message in results.messages] == [(10, 10), (20, 10)]
+
+
 def test_a_subscriber_of_rates_that_raises_is_told_of():
     session = FakeSession()
     errors = Seen(session.errors)
