@@ -62,16 +62,16 @@ def no_open_sessions(timeout: float = 1.0) -> Generator[None]:
         raise AssertionError(problem)
 
 
-def note_open(url: str) -> None:
+def note_open(port: int) -> None:
     """Let the blocks that are held count as left open what leads to a server, and is open, just before that ends it.
 
     Args:
-        url: The server's, without a path.
+        port: The server's, on this machine, by whichever name it was reached.
     """
     opened = {
         session: line
         for session, line in open_sessions().items()
-        if urlsplit(session.url).netloc == urlsplit(url).netloc and isinstance(session.current_state, Connecting | Open)
+        if urlsplit(session.url).port == port and isinstance(session.current_state, Connecting | Open)
     }
     with _blocks_lock:
         for noted in _blocks:

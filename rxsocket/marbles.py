@@ -170,10 +170,9 @@ class Marbles:
             "O": session.open,
             "X": session.lose,
         }
-        message = _meant(name, values, name)
-        if message == name and len(name) > 1 and set(name) <= {"O", "X"}:
+        if len(name) > 1 and set(name) <= {"O", "X"} and name not in values:
             raise ValueError(f"{where} is one name, of a message: let each have its own second, -O-X-")
-        step = told.get(name) or partial(session.receive, message)
+        step = told.get(name) or partial(session.receive, _meant(name, values, name))
 
         def take() -> None:
             try:
@@ -209,20 +208,21 @@ class Marbles:
             f"got:      {drawn or 'nothing'}",
             *(f"  {name} is {value!r}" for name, value in names.made.items()),
             *(f"  {name} came at {time:g}" for time, name in named if (time, name) not in shown),
-            f"the first difference: {_told(found)}, and it was to be {_told(wanted)}",
+            f"the first difference: {_told(found)}, and it was to be {_told(wanted, expectation.error)}",
         ]
         return "\n".join(lines)
 
 
 def _marbles(diagram: str) -> list[tuple[float, str]]:
     """Return what a diagram has, as it is written, each with its time: names, ``|`` and ``#``."""
-    # RxPY's parse makes numbers of what looks like one, "007" and "inf", too: so it is shown other signs.
-    hidden = "".join(sign if sign in SPECIAL else chr(ord(sign) + PRIVATE) for sign in diagram)
+    # RxPY's parse makes numbers of what looks like one, "007" and "inf", too: so it is shown their places.
+    signs = diagram.replace(" ", "")
+    hidden = "".join(sign if sign in SPECIAL else chr(PRIVATE + place) for place, sign in enumerate(signs))
     marbles: list[tuple[float, str]] = []
     for time, notification in parse(hidden, 1.0, raise_stopped=True):
         match notification:
             case OnNext(value=name):
-                text = "".join(chr(ord(sign) - PRIVATE) for sign in name)
+                text = "".join(signs[ord(sign) - PRIVATE] for sign in name)
             case OnError():
                 text = "#"
             case _:
@@ -264,14 +264,14 @@ def _is_as(found: Notification[Any], wanted: Notification[Any], error: type[Exce
     return found.kind == wanted.kind and bool(found.kind != "N" or found.value == wanted.value)
 
 
-def _told(told: _Told | None) -> str:
+def _told(told: _Told | None, kind: type[Exception] | None = None) -> str:
     match told:
         case None:
             return "nothing more"
         case (time, OnNext(value=value)):
             return f"{value!r} at {time:g}"
-        case (time, OnError()):
-            return f"# at {time:g}"
+        case (time, OnError(exception=error)):
+            return f"# ({kind.__name__ if kind else repr(error)}) at {time:g}"
         case (time, _):
             return f"| at {time:g}"
 

@@ -209,7 +209,7 @@ class Faults:
         def stop() -> None:
             self._stopping = True
 
-        note_open(self.url)
+        note_open(self._port)
         self._tell(stop)
         if self._thread is not None:
             self._thread.join()

@@ -91,7 +91,7 @@ class ScriptedServer(Generic[MessageT]):
             AssertionError: Fewer clients came than were expected, or a script goes on for longer than the timeout.
         """
         __tracebackhide__ = True
-        note_open(self.url)
+        note_open(self._port)
         self._end(at_once=error is not None)
         if error is not None:
             for note in _notes(self._failures):

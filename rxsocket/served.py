@@ -165,7 +165,7 @@ class Client(Generic[MessageT]):
         self._ended = "the script has cut the connection"
 
     def reset(self) -> None:
-        """Break the connection off, with a RST of TCP and no close frame, as where a server's machine has crashed."""
+        """Break the connection off, with a RST of TCP and no close frame, as what stands between may do."""
         self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_TIME)
         self._sock.close()
         self._ended = "the script has reset the connection"

@@ -71,7 +71,7 @@ def test_what_only_the_end_of_a_server_has_ended_is_left_open():
 
     def block_through_a_proxy() -> int:
         with serve(listen) as url, no_open_sessions(), proxy(url) as faults:
-            websocket(faults.url).connect().opens.pipe(ops.first()).run()
+            websocket(faults.url.replace("127.0.0.1", "localhost")).connect().opens.pipe(ops.first()).run()
             return here() - 1
 
     for held in (block, block_through_a_proxy):

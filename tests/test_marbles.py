@@ -93,6 +93,11 @@ def test_names_are_looked_up_as_they_are_written_and_then_as_numbers():
         session = test.session("           O-1-2-|")
         test.expect(session.messages.body, "--1-2-|", {"1": "1", 2: "2"})
 
+    with marbles() as test:
+        test.expect(
+            test.session("O-\U0001d7cf-\U00020000|").messages.body, "--a-b|", {"a": "\U0001d7cf", "b": "\U00020000"}
+        )
+
 
 TEXTS = ("007", "1e3", "inf", "one", "two", "3")
 
@@ -103,7 +108,7 @@ TEXTS = ("007", "1e3", "inf", "one", "two", "3")
         ("O-1-2|", "--1-2|", "'1' at 2, and it was to be 1 at 2"),
         ("O-a-b|", "--a--|", "'b' at 4, and it was to be | at 5"),
         ("O-a---", "--a-b-", "nothing more, and it was to be 'b' at 4"),
-        ("O-a-|-", "--a-#-", "| at 4, and it was to be # at 4"),
+        ("O-a-|-", "--a-#-", "| at 4, and it was to be # (Exception) at 4"),
         ("O-a-|-", "--a---", "| at 4, and it was to be nothing more"),
     ],
 )
@@ -192,8 +197,9 @@ def test_an_error_has_to_be_of_its_kind():
             test.expect(test.session("O-a-").messages.body.pipe(ops.map(fail)), "--#", error=kind)
     test = marbles()
     test.expect(test.session("O-a-").messages.body.pipe(ops.map(fail)), "--#", error=ValueError)
-    with pytest.raises(AssertionError, match=r"# is KeyError\('a'\)"):
+    with pytest.raises(AssertionError, match=r"# is KeyError\('a'\)") as failure:
         test.run()
+    assert str(failure.value).endswith(": # (KeyError('a')) at 2, and it was to be # (ValueError) at 2")
 
 
 def test_nothing_that_has_no_end_holds_it_up():
