@@ -218,6 +218,7 @@ class FakeSession(SimulatedSession[MessageT], Exchange[MessageT]):
         Raises:
             AssertionError: Something else was sent, or nothing.
         """
+        __tracebackhide__ = True
         for message in messages:
             with self._lock:
                 place = self._expected

@@ -339,8 +339,9 @@ def test_what_is_expected_comes_in_order_and_once():
     with pytest.raises(AssertionError, match=r"expected 'two', and nothing was sent for 0.01 s"):
         session.expect("two", timeout=0.01)
     session.send("three")
-    with pytest.raises(AssertionError, match="expected 'four', and 'three' was sent"):
+    with pytest.raises(AssertionError, match="expected 'four', and 'three' was sent") as failure:
         session.expect("four")
+    assert {entry.path.name for entry in failure.traceback.filter(failure)} == {"test_fake.py"}
 
 
 def test_what_does_not_fit_its_state_is_told_of():

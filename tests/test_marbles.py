@@ -176,8 +176,9 @@ def test_each_difference_counts(diagram: str):
     test = marbles()
     session = test.session("O-a|")
     test.expect(session.messages.body, diagram)
-    with pytest.raises(AssertionError, match="got:      --a\\|"):
-        test.run()
+    with pytest.raises(AssertionError, match="got:      --a\\|") as failure, test:
+        pass
+    assert {entry.path.name for entry in failure.traceback.filter(failure)} == {"test_marbles.py"}
 
 
 def test_what_comes_between_the_seconds_is_told_with_its_time():
