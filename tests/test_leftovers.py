@@ -91,6 +91,13 @@ def test_what_the_script_or_the_block_has_closed_is_not_left_open():
             session.opens.pipe(ops.first()).run()
 
 
+def test_what_is_closing_when_a_server_ends_is_not_left_open():
+    with no_open_sessions(), serve(Client.stall) as url:
+        session = websocket(url).connect()
+        session.opens.pipe(ops.first()).run()
+        session.close(wait=False)
+
+
 def test_what_another_block_notes_is_not_told_of_what_was_open_before():
     with serve(listen) as url:
         session = websocket(url).connect()

@@ -123,16 +123,16 @@ def test_the_first_difference_is_told_with_its_time(session: str, expected: str,
 def test_a_value_that_is_wider_than_its_marble_gets_a_letter_and_what_the_diagram_can_not_show_its_time():
     test = marbles()
     session = test.session("O-a-b-cA|", {"a": "long text", "b": "wide", "cA": "wider"})
-    texts = session.messages.body.pipe(ops.flat_map(lambda text: [text, "x"] if text == "wide" else [text]))
+    texts = session.messages.body.pipe(ops.flat_map(lambda text: [text, "B"] if text == "wide" else [text]))
     test.expect(texts, "    ---------|")
     with pytest.raises(AssertionError) as failure:
         test.run()
     assert str(failure.value).splitlines()[2:-1] == [
-        "got:      --A-(B,x)C|",
+        "got:      --A-(C,B)D|",
         "  A is 'long text'",
-        "  B is 'wide'",
-        "  C is 'wider'",
-        "  C came at 6",
+        "  C is 'wide'",
+        "  D is 'wider'",
+        "  D came at 6",
         "  | came at 8",
     ]
 

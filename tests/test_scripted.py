@@ -99,8 +99,9 @@ def broken(client: Client) -> None:
 
 
 def test_what_a_script_raises_is_raised_itself():
-    with pytest.raises(LookupError, match="mine"):
+    with pytest.raises(LookupError, match="mine") as raised:
         played(broken, until_closed)
+    assert not hasattr(raised.value, "__notes__")
 
 
 def test_what_the_block_raises_goes_on_with_a_note_of_what_the_script_raised():

@@ -67,17 +67,25 @@ def test_a_message_that_came_before_the_close_is_received_after_the_look():
 
 def test_a_cut_is_an_end_without_a_close_frame_and_a_reset_is_a_reset():
     def cut(client: Client) -> None:
+        has_sent.wait(10)
         client.send("last")
         client.cut()
         client.send("nobody hears this")
         with pytest.raises(AssertionError, match="the script has cut the connection"):
             client.receive()
 
-    for script, reason in ((cut, "ended the connection"), (Client.reset, "reset")):
+    def reset(client: Client) -> None:
+        has_sent.wait(10)
+        client.reset()
+
+    for script, reason, expected in ((cut, "ended the connection", ["last"]), (reset, "reset", [])):
+        has_sent = threading.Event()
         with serve(script) as url, websocket(url).connect() as session:
             bodies = Seen(session.messages.body)
+            session.send("unread")
+            has_sent.set()
             event = session.closes.run()
-        assert bodies.items in ([], ["last"])
+        assert bodies.items == expected
         assert (event.code, event.initiator) == (1006, "network")
         assert reason in event.reason
 
