@@ -157,18 +157,13 @@ class FakeSession(SimulatedSession[MessageT], Exchange[MessageT]):
         cause = ConnectionException(reason)
         with self._telling():
             with self._lock:
-                state, backoff = self._state, self._reconnect
+                state = self._state
                 if isinstance(state, Closed):
                     raise self._wrong("lose()", "is there")
                 event = self._lost(cause)
                 if isinstance(state, Connecting):
                     self._counters.tries += 1
-                attempt = state.attempt + 1 if isinstance(state, Connecting) else 1
-                following = None
-                if backoff is not None and not backoff.gives_up(attempt):
-                    lost = state.lost if isinstance(state, Connecting) else event
-                    following = Connecting(attempt, backoff.delay(attempt), cause, lost)
-                self._enter(Closed(event) if following is None else following)
+                self._enter(self._following(event) or Closed(event))
             self._tell_end(cause)
 
     def reopen(self, reason: str = "the connection is lost") -> None:
@@ -178,8 +173,13 @@ class FakeSession(SimulatedSession[MessageT], Exchange[MessageT]):
             reason: As :meth:`lose` takes it.
 
         Raises:
-            RuntimeError: It is closed; or it has no policy, and is closed now.
+            RuntimeError: It is closed, or has no policy by which it connects again.
         """
+        with self._lock:
+            if isinstance(self._state, Closed):
+                raise self._wrong("reopen()", "is there")
+            if self._following(self._lost(ConnectionException(reason))) is None:
+                raise RuntimeError("reopen() needs a session that connects again: FakeSession(reconnect=Backoff())")
         self.lose(reason)
         self.open(self._protocol)
 
@@ -218,6 +218,7 @@ class FakeSession(SimulatedSession[MessageT], Exchange[MessageT]):
         Raises:
             AssertionError: Something else was sent, or nothing.
         """
+        __tracebackhide__ = True
         for message in messages:
             with self._lock:
                 place = self._expected
@@ -433,6 +434,15 @@ class FakeSession(SimulatedSession[MessageT], Exchange[MessageT]):
             self.fail(cause)
         self._deliveries.run(self._complete if isinstance(self._state, Closed) else self._events.drain)
 
+    def _following(self, event: CloseEvent) -> Connecting | None:
+        """Return the state that the policy has follow a loss; None where it makes no try. Under _lock."""
+        state, backoff = self._state, self._reconnect
+        attempt = state.attempt + 1 if isinstance(state, Connecting) else 1
+        if backoff is None or backoff.gives_up(attempt):
+            return None
+        lost = state.lost if isinstance(state, Connecting) else event
+        return Connecting(attempt, backoff.delay(attempt), event.cause, lost)
+
     def _lost(self, cause: ConnectionException) -> CloseEvent:
         number = self._number + 1 if isinstance(self._state, Connecting) else self._number
         return CloseEvent(ABNORMAL_CLOSURE, str(cause), "network", was_clean=False, cause=cause, connection=number)
@@ -449,6 +459,8 @@ class FakeSession(SimulatedSession[MessageT], Exchange[MessageT]):
         )
 
     def _wrong(self, what: str, needed: str) -> RuntimeError:
-        return RuntimeError(
-            f"{what} is for a session of which a connection {needed}, and it is {type(self._state).__name__}"
-        )
+        state = self._state
+        problem = f"{what} is for a session of which a connection {needed}, and it is {type(state).__name__}"
+        if isinstance(state, Closed) and state.event.code == ABNORMAL_CLOSURE and self._reconnect is None:
+            problem += ": without a policy, such as reconnect=Backoff(), a loss is the end"
+        return RuntimeError(problem)

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from functools import cached_property, partial
 from typing import Any, Generic, cast
 
+from msgspec import structs
 from reactivex import Observable, abc
 
 from .codec import Codec, MessageT
@@ -25,7 +26,7 @@ from .lifecycle import Lifecycle
 from .messages import Messages
 from .sampling import sampled
 from .states import Closed, Closing, Connecting, Open, State
-from .stats import ConnectionFigures, Counters, Stats
+from .stats import ConnectionFigures, Counters, Rates, Stats
 from .subjects import SerialQueue, Subject, guarded
 
 __all__ = ["Streams"]
@@ -147,7 +148,7 @@ class Streams(Lifecycle, Generic[MessageT]):
     def stats_every(self, seconds: float = 1.0, *, scheduler: abc.SchedulerBase | None = None) -> Observable[Stats]:
         """Return a cold stream of :attr:`stats`: at the subscription, then at equal intervals, and at Closed.
 
-        It completes after the last. Pair by pair (``ops.pairwise()``) they give rates: :meth:`Stats.since`.
+        It completes after the last. :meth:`rates_every` tells how much went between them.
 
         Args:
             seconds: The interval.
@@ -160,6 +161,41 @@ class Streams(Lifecycle, Generic[MessageT]):
         """
         stream = sampled(lambda: self.stats, self.state, seconds, scheduler)
         return stream.pipe(guarded("stats_every()", self.report_subscriber))
+
+    def rates_every(self, seconds: float = 1.0, *, scheduler: abc.SchedulerBase | None = None) -> Observable[Rates]:
+        """Return a cold stream of how much goes in each second, over one interval after the other.
+
+        It completes at Closed. Of the last interval, which ends then, it tells only where that is half of one at least:
+        in a few milliseconds a close frame alone makes high figures.
+
+        Args:
+            seconds: The interval.
+            scheduler: As :meth:`stats_every` takes it. Its time is that of the rates, too.
+
+        Raises:
+            TypeError: An argument is of another type.
+            ValueError: The interval is out of its range.
+        """
+        samples = sampled(lambda: self.stats, self.state, seconds, scheduler)
+
+        def subscribe(observer: abc.ObserverBase[Rates], given: abc.SchedulerBase | None = None) -> abc.DisposableBase:
+            clock = scheduler or given
+            earlier: Stats | None = None
+
+            def take(stats: Stats) -> None:
+                nonlocal earlier
+                if clock is not None:
+                    stats = structs.replace(stats, time=clock.to_seconds(clock.now))
+                rates = None if earlier is None else stats.since(earlier)
+                # One that is too short, since the sample before it was late, is told of with the next.
+                if rates is None or rates.seconds >= seconds / 2:
+                    earlier = stats
+                    if rates is not None:
+                        observer.on_next(rates)
+
+            return samples.subscribe(take, observer.on_error, observer.on_completed, scheduler=given)
+
+        return Observable(subscribe).pipe(guarded("rates_every()", self.report_subscriber))
 
     def _enter(self, state: State) -> None:
         was_open = isinstance(self._state, Open | Closing)
