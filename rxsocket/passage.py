@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import struct
 import time
 from collections import deque
 from typing import Final
 
+from .connection import READ_SIZE
+from .connection import reset as break_off
+
 __all__ = ["Direction", "Passage", "Way"]
 
-READ_SIZE: Final = 1 << 16
 MAX_WAITING: Final = 1 << 20  # bytes on their way in one direction, beyond which it reads no more
-NO_TIME: Final = struct.pack("ii", 1, 0)  # of SO_LINGER: nothing is waited for at the end, so it is a RST
 
 
 class Direction:
@@ -182,7 +182,4 @@ class Passage:
     def close(self, *, reset: bool = False) -> None:
         """Give the sockets back; with a RST, if told so."""
         for sock in self.sockets:
-            if reset:
-                with contextlib.suppress(OSError):
-                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_TIME)
-            sock.close()
+            break_off(sock) if reset else sock.close()
