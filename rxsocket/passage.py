@@ -152,9 +152,17 @@ class Passage:
         return all(way.is_done for way in self.ways)
 
     @property
-    def due(self) -> list[float]:
-        """When its next pieces may go, as far as they wait for that."""
-        return [due for way in self.ways if (due := way.due) is not None] if self.is_connected else []
+    def due(self) -> float | None:
+        """When its next piece may go, if one waits for that."""
+        dues = [due for way in self.ways if (due := way.due) is not None]
+        return min(dues) if dues and self.is_connected else None
+
+    def lead_to(self, server: socket.socket) -> None:
+        """Lead to another address of the server's, since the one that was tried does not answer."""
+        up, down = self.ways
+        client, _ = self.sockets
+        self.sockets = client, server
+        up.target = down.source = server
 
     def swallow(self) -> None:
         """Let go what is on its way both ways, and what comes."""
