@@ -59,7 +59,7 @@ def test_at_a_sigterm(server: EchoServer, then: str) -> None:
         script.send_signal(signal.SIGTERM)
         assert code_of_end(server) == 1001
         assert script.wait(DEADLINE) == -signal.SIGTERM
-        assert time.monotonic() - start < 1
+        assert time.monotonic() - start < 2  # on a busy machine; else a tenth of that
 
 
 def test_at_a_sigint(server: EchoServer) -> None:
