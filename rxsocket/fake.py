@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
-from types import TracebackType
 from typing import NoReturn, Self
 
 from msgspec import Struct
@@ -19,8 +18,8 @@ from .codec import Codec, MessageT, Sendable
 from .deadlines import DEADLINES
 from .encoding import content_of, encode_close
 from .errors import ConnectionException, RxSocketException, SendException
-from .exchange import Exchange
 from .frames import ABNORMAL_CLOSURE, NORMAL_CLOSURE, TEXT, Close
+from .session import Session
 from .simulated import SimulatedSession
 from .states import Closed, CloseEvent, Closing, Connecting, Initiator, Open, OpenEvent
 from .subjects import guarded
@@ -28,7 +27,7 @@ from .subjects import guarded
 __all__ = ["FakeSession"]
 
 
-class FakeSession(SimulatedSession[MessageT], Exchange[MessageT]):
+class FakeSession(SimulatedSession[MessageT], Session[MessageT]):
     """A stand-in for a :class:`~rxsocket.Session`, in state Connecting, as ``socket.connect()`` returns one.
 
     It has all that a session has, and does in each state what that does, with a server that answers a close at once.
@@ -70,7 +69,6 @@ class FakeSession(SimulatedSession[MessageT], Exchange[MessageT]):
     ) -> None:
         check_number("send_timeout", send_timeout, float, 0, MAX_SECONDS)
         super().__init__(url, codec, paused=paused)
-        self._begin_exchange()
         self._name = name
         self._reconnect = reconnect
         self._send_timeout = send_timeout
@@ -364,14 +362,6 @@ class FakeSession(SimulatedSession[MessageT], Exchange[MessageT]):
                 self._enter(Closing("client"))
                 self._enter(Connecting(0, 0.0, None, event))
             self._tell_end(None)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
     # --- what is behind that
 

@@ -78,13 +78,13 @@ FLOORS = {
     "channel": 5,
     "streams": 5,
     "conversation": 6,
-    "exchange": 6,
+    "session": 6,
     "simulated": 6,
     "recording": 6,
     "fake": 7,
     "runner": 7,
     "replaying": 7,
-    "session": 8,
+    "socket_session": 8,
     "marbles": 8,
     "cold": 9,
     "demo_view": 9,
@@ -121,7 +121,6 @@ TOWERS = (
         "served",
         "scripted",
         "conversation",
-        "exchange",
         "fake",
         "marbles",
         "runner",
@@ -150,6 +149,7 @@ TOWERS = (
         "topics",
         "replies",
         "session",
+        "socket_session",
         "cold",
         "leftovers",
         "roster",
@@ -363,7 +363,7 @@ def test_the_core_imports_its_three_dependencies_and_the_standard_library_alone(
         outside = foreign(name) - set(sys.stdlib_module_names)
         assert outside <= {"reactivex", "websocket", "msgspec"}, name
         # Which reactivex imports, too: what waits on a loop is no part of how a session works.
-        waits_on_a_loop = name in {"loops", "asynchronous", "session", "subjects", "emitted"}
+        waits_on_a_loop = name in {"loops", "asynchronous", "socket_session", "subjects", "emitted"}
         assert waits_on_a_loop or "asyncio" not in foreign(name), name
 
 
