@@ -19,6 +19,7 @@ from .deadlines import DEADLINES
 from .encoding import content_of, encode_close
 from .errors import ConnectionException, RxSocketException, SendException
 from .frames import ABNORMAL_CLOSURE, NORMAL_CLOSURE, TEXT, Close
+from .markup import plain
 from .session import Session
 from .simulated import SimulatedSession
 from .states import Closed, CloseEvent, Closing, Connecting, Initiator, Open, OpenEvent
@@ -238,6 +239,10 @@ class FakeSession(SimulatedSession[MessageT], Session[MessageT]):
     def name(self) -> str | None:
         """What it was named; None where it was not."""
         return self._name
+
+    @property
+    def _title(self) -> str:
+        return "FakeSession" if self._name is None else f"FakeSession {plain(self._name)}"
 
     @property
     def protocol(self) -> str | None:

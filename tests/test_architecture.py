@@ -69,6 +69,7 @@ FLOORS = {
     "handshake": 3,
     "outgoing": 4,
     "cassette": 4,
+    "binding": 4,
     "lifecycle": 4,
     "messages": 4,
     "topics": 4,
@@ -108,7 +109,7 @@ FLOORS = {
 
 # Each tower knows nothing of the other; sync, which stands on both, is where they meet.
 TOWERS = (
-    {"lenses", "handlers", "history", "updates", "store", "resource"},
+    {"lenses", "handlers", "history", "updates", "store", "resource", "binding"},
     {
         "checks",
         "options",
