@@ -1598,6 +1598,27 @@ def test_sessions_that_are_open_at_the_interpreters_exit_close_with_1001(server:
     assert set(ends) == {("/echo", 1001, "")}
 
 
+def test_sessions_of_a_script_that_is_interrupted_close_with_1001(server: EchoServer):
+    script = """
+import sys, threading
+from rxsocket.socket import websocket
+session = websocket(sys.argv[1]).connect()
+session.messages.body.subscribe(lambda text: print(text, flush=True))
+session.send("here")
+threading.Event().wait()
+"""
+    command = [sys.executable, "-c", script, f"{server.url}/echo"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as child:  # noqa: S603
+        try:
+            assert child.stdout is not None
+            assert child.stdout.readline() == "here\n"
+            child.send_signal(signal.SIGINT)
+            assert server.ends.get(timeout=DEADLINE) == ("/echo", 1001, "")
+            assert child.wait(DEADLINE) == -signal.SIGINT
+        finally:
+            child.kill()
+
+
 def test_a_session_that_is_connecting_at_the_interpreters_exit_does_not_hold_it_up():
     script = """
 import sys, time
