@@ -8,6 +8,7 @@ import logging
 import os
 import queue
 import random
+import signal
 import socket
 import subprocess
 import sys
