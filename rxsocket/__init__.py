@@ -14,16 +14,16 @@ floor modules
 10    ``socket``: an endpoint, described; ``scripted``: a server that plays scripts; ``proxy``: of faults
 9     ``cold``: a session while somebody is subscribed; ``jsonrpc``: calls over a session; ``leftovers``: sessions left
       open; ``roster``: those that are open; ``demo_view``: the demo in a terminal, or in plain lines
-8     ``session``: a connection to a server, as its user has it; ``marbles``: diagrams of fake ones
+8     ``socket_session``: a session over the network, and all that are open; ``marbles``: diagrams of fake ones
 7     ``runner``: a session's thread, through all its connections; ``replaying``: plays what a session told; ``fake``:
       a session that a test tells what to tell
-6     ``conversation``: what a session says and hears on one of them, from any thread; ``exchange``: topics, replies and
-      values; ``simulated``: a session without a network; ``recording``: of what a session tells
+6     ``conversation``: what a session says and hears on one of them, from any thread; ``session``: as its
+      user has it, with topics and replies; ``simulated``: one without a network; ``recording``: of what one tells
 5     ``channel``: an open connection in messages; ``streams``: what there is to hear of a session
 4     ``opening``: makes a connection, by websocket-client; ``lifecycle``: where a session stands, as streams;
       ``outgoing``: what is on its way out; ``messages``: what a session receives, as streams; ``cassette``: what it
       told, in a file; ``topics``: that a server is told of; ``replies``: to what was asked; ``served``: a client of
-      a script
+      a script; ``binding``: of a widget to a store
 3     ``handshake``: RFC 6455's opening one, as text; ``encoding``: RFC 6455 from messages to bytes; ``decoding``: from
       bytes to messages; ``gaps``: where messages may be missing; ``link``: what topics and replies need of a session;
       ``store``: values that change by handlers; ``delivery``: of a stream to a subscriber, by a queue or in batches;
@@ -80,9 +80,10 @@ from .messages import MessageEvent, Messages
 from .recording import Recording, record
 from .replaying import Replay, replay
 from .resource import Resource, next_id
-from .roster import Sessions, close_all, sessions
+from .roster import Sessions, sessions
 from .session import Session
 from .socket import Socket, websocket
+from .socket_session import close_all
 from .states import Closed, CloseEvent, Closing, Connecting, EndException, Initiator, Open, OpenEvent, State
 from .stats import Rates, Stats
 from .store import RootStore, Store, SubStore, handler

@@ -76,7 +76,7 @@ class Conversation(Streams[MessageT]):
 
     @property
     def protocol(self) -> str | None:
-        """The sub-protocol that the server picked; None while Connecting, and where it picked none. On any thread."""
+        """As a session's."""
         channel = self._channel
         return None if channel is None else channel.connection.protocol
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from functools import partial
-from types import TracebackType
 from typing import Self
 
 from msgspec import Struct
@@ -20,8 +19,9 @@ from .codec import Codec, MessageT, Sendable
 from .deadlines import DEADLINES
 from .encoding import content_of, encode_close
 from .errors import ConnectionException, SendException
-from .exchange import Exchange
 from .frames import ABNORMAL_CLOSURE, NO_STATUS_RECEIVED, NORMAL_CLOSURE, TEXT, Close
+from .markup import plain
+from .session import Session
 from .simulated import SimulatedSession
 from .states import Closed, CloseEvent, Closing, Connecting, Initiator, Open, OpenEvent, following, refusal
 from .stats import ConnectionFigures
@@ -30,7 +30,7 @@ from .subjects import guarded
 __all__ = ["FakeSession"]
 
 
-class FakeSession(SimulatedSession[MessageT], Exchange[MessageT]):
+class FakeSession(SimulatedSession[MessageT], Session[MessageT]):
     """A stand-in for a :class:`~rxsocket.Session`, in state Connecting, as ``socket.connect()`` returns one.
 
     It has all that a session has, and does in each state what that does, with a server that answers a close at once.
@@ -75,7 +75,6 @@ class FakeSession(SimulatedSession[MessageT], Exchange[MessageT]):
     ) -> None:
         check_number("send_timeout", send_timeout, float, 0, MAX_SECONDS)
         super().__init__(url, codec, paused=paused)
-        self._begin_exchange()
         self._name = name
         self._reconnect = reconnect
         self._scheduler = scheduler
@@ -256,14 +255,13 @@ class FakeSession(SimulatedSession[MessageT], Exchange[MessageT]):
         return self._name
 
     @property
+    def _title(self) -> str:
+        return "FakeSession" if self._name is None else f"FakeSession {plain(self._name)}"
+
+    @property
     def protocol(self) -> str | None:
         """The sub-protocol that :meth:`open` was told of; None while Connecting."""
         return self._protocol
-
-    @property
-    def order(self) -> AbstractContextManager[object]:
-        """Is held while a message takes its place in what is sent."""
-        return self._lock
 
     def send(self, message: Sendable[MessageT], *, wait: bool = True) -> None:
         """Send a message, which is in :attr:`sent` then. As :meth:`Session.send <rxsocket.Session.send>`.
@@ -374,14 +372,6 @@ class FakeSession(SimulatedSession[MessageT], Exchange[MessageT]):
                 if isinstance(self._state, Open):
                     self._begin_closing("client", Close(NORMAL_CLOSURE))
             self._deliveries.drain()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
     # --- what is behind that
 

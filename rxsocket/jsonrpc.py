@@ -16,7 +16,7 @@ from reactivex import Observable, abc
 from .checks import MAX_SECONDS, check_number
 from .codec import path_in
 from .errors import DecodeException, JsonRpcException
-from .exchange import Exchange
+from .session import Session
 from .subjects import guarded
 
 __all__ = ["JsonRpc", "Request"]
@@ -128,8 +128,8 @@ class JsonRpc:
         version: What the member ``"jsonrpc"`` says; None for messages that have none, as of DevTools.
     """
 
-    def __init__(self, session: Exchange[Any], *, version: str | None = "2.0") -> None:
-        if not isinstance(session, Exchange):
+    def __init__(self, session: Session[Any], *, version: str | None = "2.0") -> None:
+        if not isinstance(session, Session):
             raise TypeError(f"JsonRpc takes a Session, such as socket.connect() returns, not {type(session).__name__}")
         if version is not None and not isinstance(version, str):
             raise TypeError(f'version is a str, such as "2.0", or None, not {type(version).__name__}')

@@ -10,12 +10,12 @@ from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 from .checks import MAX_SECONDS, check_number
-from .session import Session, open_sessions
+from .socket_session import SocketSession, open_sessions
 from .states import Connecting, Open
 
 __all__ = ["no_open_sessions", "note_open"]
 
-_Lines: TypeAlias = dict[Session[Any], str]  # sessions, each with the line that started it
+_Lines: TypeAlias = dict[SocketSession[Any], str]  # sessions, each with the line that started it
 
 _blocks: list[_Lines] = []  # under _blocks_lock: for each block that is held, what was noted in it
 _blocks_lock = threading.Lock()
@@ -94,7 +94,7 @@ def _end(before: _Lines, noted: _Lines, timeout: float) -> str:
     return "\n".join([f"{count} left open, and closed now. Close what a test opens:", *lines]) if left else ""
 
 
-def _ends(session: Session[Any], timeout: float) -> bool:
+def _ends(session: SocketSession[Any], timeout: float) -> bool:
     """Wait for a session's end, and return whether it has come."""
     ended = threading.Event()
     with session.state.subscribe(on_completed=ended.set):

@@ -178,6 +178,14 @@ class Store(Generic[T]):
         """
         return self.handle(_replace, origin=origin)
 
+    def after_updates(self, action: Callable[[], None]) -> None:
+        """Have something done in the store's queue, behind the updates that wait there; at once, if there are none.
+
+        Args:
+            action: What to do, on the thread that applies the updates. It must not raise.
+        """
+        self._updates.queue.run(action)
+
     @overload
     def sub(self, part: Lens[T, X]) -> SubStore[X]: ...
     @overload

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from kernels import Kernel
+from kernels import OLD, Kernel, old_ipykernel
 from servers import DEADLINE, EchoServer
 
 import rxsocket
@@ -250,6 +250,91 @@ def test_without_a_kernel_there_are_no_scopes_and_here_does_nothing() -> None:
     assert not cells.enable()
     data = rxsocket.RootStore(1).data
     assert cells.here()(data) is data
+
+
+# --- output
+
+
+@pytest.fixture(scope="module", params=["new", "old"])
+def of_version(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    """A kernel of the ipykernel that is installed, or of an old one."""
+    is_old = request.param == "old"
+    path = [old_ipykernel(tmp_path_factory.mktemp("ipykernel"))] if is_old else []
+    with Kernel(path) as kernel:
+        assert (kernel.value("__import__('ipykernel').__version__") == OLD) == is_old
+        yield kernel
+
+
+@pytest.fixture
+def either(of_version: Kernel, server: EchoServer) -> Iterator[Kernel]:
+    of_version.run(BEGIN.format(url=server.url) + CONNECT)
+    yield of_version
+    of_version.run("rxsocket.close_all(5)")
+
+
+SHOW = """
+import sys
+from IPython.display import display
+def show(name):
+    def print_it(text):
+        print(name, text, flush=True)
+        print(name, text, file=sys.stderr, flush=True)
+        display(f"{name} {text}")
+    return print_it
+"""
+
+
+def test_what_is_printed_and_displayed_lands_in_the_cell_that_has_subscribed(either: Kernel) -> None:
+    either.run(SHOW)
+    count = 60
+    requests = {
+        name: either.run(f"session.messages.body.pipe(here()).subscribe(show({name!r}))", name).request
+        for name in ("one", "two")
+    }
+    sender = f"""
+def send():
+    for number in range({count}):
+        session.send(str(number))
+        time.sleep(0.002)
+threading.Thread(target=send).start()
+"""
+    either.run(sender)
+    others = [either.run(f"print({number}, flush=True); time.sleep(0.005)", f"other {number}") for number in range(20)]
+    for name, request in requests.items():
+        expected = [f"{name} {number}" for number in range(count)]
+        either.until(lambda request=request: len(either.displayed(request)) >= count)
+        assert [text.strip("'") for text in either.displayed(request)] == expected
+        assert either.output(request).splitlines() == expected
+        assert either.output(request, "stderr").splitlines() == expected
+    assert [either.output(ran.request) for ran in others] == [f"{number}\n" for number in range(20)]
+
+
+def test_what_is_printed_on_the_thread_of_another_cell_lands_where_it_belongs(either: Kernel) -> None:
+    either.run(SHOW + "store = RootStore(0)")
+    mine = either.run("store.data.pipe(here()).subscribe(show('mine'), on_completed=print)", "subscribes")
+    other = either.run("print('before', flush=True); store.update(1); print('after', flush=True)", "updates")
+    assert either.output(mine.request) == "mine 0\nmine 1\n"
+    assert either.output(other.request) == "before\nafter\n"
+    assert either.displayed(other.request) == []
+
+
+def test_the_end_of_a_stream_lands_there_too_and_an_error_of_a_subscriber_harms_nothing(either: Kernel) -> None:
+    ran = either.run(
+        "def begin(stream): stream.pipe(here()).subscribe(print, print, lambda: print('end'))\n"
+        "from reactivex.subject import Subject\n"
+        "one, two, bad = Subject(), Subject(), Subject()\n"
+        "begin(one); begin(two)\n"
+        "bad.pipe(here()).subscribe(lambda _: 1 / 0)",
+        "subscribes",
+    )
+    other = either.run(
+        "one.on_error(ValueError('over')); two.on_completed()\n"
+        "try: bad.on_next(1)\n"
+        "except ZeroDivisionError: print('raised', flush=True)",
+        "ends",
+    )
+    either.until(lambda: either.output(ran.request) == "over\nend\n")
+    assert either.output(other.request) == "raised\n"
 
 
 # --- the end of a kernel

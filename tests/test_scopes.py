@@ -17,7 +17,7 @@ from reactivex import Observable
 from reactivex.subject import Subject as PlainSubject
 from servers import DEADLINE, Seen
 
-from rxsocket import RootStore, Session, batched, buffered, first, iterate, websocket
+from rxsocket import Resource, RootStore, Session, batched, buffered, first, iterate, websocket
 from rxsocket.scopes import Member, Scope, current, enter, inside, owned
 from rxsocket.subjects import BehaviorSubject, Subject
 from rxsocket.testing import FakeSession
@@ -448,3 +448,47 @@ def test_who_awaits_and_iterates_leaves_the_scope() -> None:
             await flood.aclose()
 
     asyncio.run(main())
+
+
+def test_a_session_can_be_closed_in_a_scope_that_has_ended(server) -> None:
+    session, scope = websocket(server.url).connect(), Scope()
+    session.opens.pipe(ops.first()).run()
+    scope.end()
+
+    async def main() -> None:
+        with inside(scope):
+            await session.aclose()
+
+    asyncio.run(main())
+    assert "Closed" in repr(session)
+
+
+# --- what is for all, whichever scope it happens in
+
+
+class Empty(Scope):
+    """A scope to which nothing is to belong."""
+
+    def add(self, *_: object) -> Callable[[], None]:
+        raise AssertionError("something belongs to a scope that it is no part of")
+
+
+def test_what_a_topic_reads_is_of_no_scope_though_one_has_it_look() -> None:
+    session = FakeSession[str]()
+    session.open()
+    topic = session.topic(subscribe="+", matches=bool)
+    # As when another thread's newcomer waits for its turn, and who disposes in a scope finds that.
+    topic.observers = (reactivex.Observer(),)  # type: ignore[attr-defined]
+    with inside(Empty()):
+        topic._look()  # type: ignore[attr-defined]
+    assert session.sent == ["+"]
+
+
+def test_that_a_server_confirms_an_update_is_of_no_scope(server) -> None:
+    errors: list[Exception] = []
+    store = RootStore(0, error_handler=errors.append)
+    with store.sync_with(websocket(server.url), Resource(int, id=lambda number: number, empty=0)) as sync:
+        Seen(sync.status.pipe(ops.first("synchronized".__eq__))).one()
+        with inside(Empty()):
+            store.update(1)
+    assert not errors

@@ -103,6 +103,13 @@ def heard(session: Session[Trade], plain: Session) -> None:
     prices(session)
     prices(replay("feed.jsonl", codec=codec_of(Trade)))
     prices(FakeSession(codec=codec_of(Trade)))
+
+    def sends(told: Session[Trade]) -> None:
+        told.send(Trade("", 0))
+
+    sends(session)
+    sends(FakeSession(codec=codec_of(Trade)))
+    sends(replay("feed.jsonl", codec=codec_of(Trade)))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     prices(plain)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     assert_type(replay("feed.jsonl").received, Observable[str | bytes])
     record(session, "feed.jsonl")
