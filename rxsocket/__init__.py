@@ -22,8 +22,8 @@ floor modules
 5     ``channel``: an open connection in messages; ``streams``: what there is to hear of a session
 4     ``opening``: makes a connection, by websocket-client; ``lifecycle``: where a session stands, as streams;
       ``outgoing``: what is on its way out; ``messages``: what a session receives, as streams; ``cassette``: what it
-      told, in a file; ``topics``: that a server is told of; ``replies``: to what was asked; ``served``: a client of
-      a script; ``binding``: of a widget to a store
+      told, in a file; ``topics``: that a server is told of; ``replies``: to what was asked; ``script_client``: as
+      a script has it; ``binding``: of a widget to a store
 3     ``handshake``: RFC 6455's opening one, as text; ``encoding``: RFC 6455 from messages to bytes; ``decoding``: from
       bytes to messages; ``gaps``: where messages may be missing; ``link``: what topics and replies need of a session;
       ``store``: values that change by handlers; ``delivery``: of a stream to a subscriber, by a queue or in batches;

@@ -334,7 +334,6 @@ class FakeSession(SimulatedSession[MessageT], Session[MessageT]):
         with self._telling():
             with self._lock:
                 self._told_to_close = True
-                self._changed.notify_all()  # who waits for the next connection, to send
                 if isinstance(self._state, Open):
                     self._begin_closing("client", close)
                 elif isinstance(self._state, Connecting):

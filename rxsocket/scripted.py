@@ -17,7 +17,7 @@ from .checks import MAX_SECONDS, check_number
 from .codec import Codec, MessageT, check_codec
 from .frames import GOING_AWAY, NORMAL_CLOSURE, Close
 from .leftovers import note_open
-from .served import LAST_SECONDS, Block, Client, Refusal
+from .script_client import LAST_SECONDS, Block, Client, Refusal
 from .waiting import Waiter
 
 __all__ = ["Script", "ScriptedServer", "serve"]

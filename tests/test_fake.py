@@ -15,8 +15,8 @@ from servers import Seen, within
 from rxsocket import Backoff, CloseException, ConnectionException, Gap, SendException, Session, codec_of, websocket
 from rxsocket.fake import FakeSession
 from rxsocket.frames import Close
+from rxsocket.script_client import Client
 from rxsocket.scripted import serve
-from rxsocket.served import Client
 from rxsocket.states import Closed, CloseEvent, Closing, Connecting, Open, OpenEvent, State
 
 OF_THE_PROCESS = {"close_all"}  # of no session
@@ -379,6 +379,8 @@ def test_reconnect_waits_for_the_next_opening_also_without_a_policy():
     assert session.current_state is state
     session.open()
     assert session.current_state == Open(OpenEvent("ws://fake", None, 2))
+    session.lose()
+    assert isinstance(session.current_state, Closed)
 
 
 def test_a_connection_counts_in_the_row_of_tries_until_it_was_stable_by_its_clock():

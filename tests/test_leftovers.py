@@ -13,8 +13,8 @@ from servers import within
 from rxsocket import websocket
 from rxsocket.leftovers import no_open_sessions
 from rxsocket.proxy import proxy
+from rxsocket.script_client import Client
 from rxsocket.scripted import serve
-from rxsocket.served import Client
 from rxsocket.states import Closed, Open, State
 
 

@@ -15,8 +15,8 @@ from servers import Seen, within
 import rxsocket.proxy
 from rxsocket import Backoff, Session, websocket
 from rxsocket.proxy import Faults, proxy
+from rxsocket.script_client import Client
 from rxsocket.scripted import serve
-from rxsocket.served import Client
 from rxsocket.states import Open
 
 

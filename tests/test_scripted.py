@@ -13,8 +13,8 @@ import reactivex.operators as ops
 from servers import Seen, within
 
 from rxsocket import Backoff, HandshakeException, Session, websocket
+from rxsocket.script_client import Client, Refusal
 from rxsocket.scripted import Script, _notes, serve
-from rxsocket.served import Client, Refusal
 
 
 def greeter(client: Client) -> None:

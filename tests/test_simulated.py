@@ -86,14 +86,20 @@ def test_what_a_subscriber_makes_it_tell_comes_after_what_it_is_at():
     session._tell_state(OPEN)
     seen = []
 
+    error = ConnectionException("cut")
+    session.errors.subscribe(seen.append)
+    session.round_trips.subscribe(seen.append)
+
     def subscriber(text: str) -> None:
         if text == "first":
+            session._tell_error(error)
+            session._tell_answer(0.5)
             session._tell_message("second")
         seen.append(text)
 
     session.messages.body.subscribe(subscriber)
     session._tell_message("first")
-    assert seen == ["first", "second"]
+    assert seen == ["first", error, 0.5, "second"]
 
 
 def test_threads_that_tell_at_once_are_told_one_after_the_other():

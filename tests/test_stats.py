@@ -13,8 +13,8 @@ from servers import Seen
 from rxsocket import Backoff, Deflate, Session, websocket
 from rxsocket.emitted import emits
 from rxsocket.fake import FakeSession
+from rxsocket.script_client import Client, Refusal
 from rxsocket.scripted import serve
-from rxsocket.served import Client, Refusal
 from rxsocket.simulated import SimulatedSession
 from rxsocket.stats import Counters, Rates, Stats
 

@@ -11,8 +11,8 @@ import reactivex.operators as ops
 from servers import Seen, within
 
 from rxsocket import codec_of, websocket
+from rxsocket.script_client import Client, Refusal
 from rxsocket.scripted import serve
-from rxsocket.served import Client, Refusal
 
 
 def test_a_loop_over_its_messages_ends_with_it_and_pings_are_answered_meanwhile():
