@@ -39,7 +39,12 @@ FLOORS = {
     "entity": 0,
     "stats": 0,
     "passage": 0,
+    "pump": 0,
+    "flow": 0,
+    "series": 0,
+    "tables": 0,
     "subjects": 1,
+    "drawing": 1,
     "deflate": 1,
     "backoff": 1,
     "codec": 1,
@@ -49,6 +54,7 @@ FLOORS = {
     "proxy": 1,
     "emitted": 1,
     "sampling": 2,
+    "picture": 2,
     "history": 2,
     "updates": 2,
     "connection": 2,
@@ -57,6 +63,8 @@ FLOORS = {
     "options": 2,
     "states": 2,
     "delivery": 3,
+    "plotting": 3,
+    "widget": 3,
     "asynchronous": 3,
     "store": 3,
     "gaps": 3,
@@ -66,6 +74,7 @@ FLOORS = {
     "handshake": 3,
     "outgoing": 4,
     "cassette": 4,
+    "display": 4,
     "lifecycle": 4,
     "messages": 4,
     "topics": 4,
@@ -95,7 +104,9 @@ FLOORS = {
     "demo_stage": 11,
     "serving": 11,
     "lines": 11,
+    "sheets": 11,
     "commands": 12,
+    "notebook": 12,
     "demo": 12,
     "__init__": 12,
     "__main__": 13,
@@ -169,6 +180,15 @@ IN_NO_TOWER = {
     "emitted",
     "sampling",
     "stats",
+    "pump",
+    "flow",
+    "series",
+    "tables",
+    "drawing",
+    "picture",
+    "plotting",
+    "widget",
+    "display",
 }
 
 # The imports that lead upward, with the reason.
@@ -348,6 +368,8 @@ def test_the_core_imports_its_three_dependencies_and_the_standard_library_alone(
         "demo",
         "demo_stage",
         "demo_view",
+        "display",
+        "widget",
         "__main__",
     }  # the extras
     for name in set(SOURCES) - heavier:
@@ -376,7 +398,18 @@ def test_importing_rxsocket_imports_nothing_else_but_its_three_dependencies() ->
     )
     for heavy in ("asyncio", "http.server", "multiprocessing", "numpy", "rich", "unittest", "websockets"):
         assert heavy not in added
-    for extra in ("chat", "commands", "demo", "demo_stage", "demo_view", "hub", "lines", "serving", "__main__"):
+    for extra in (
+        "chat",
+        "commands",
+        "demo",
+        "demo_stage",
+        "demo_view",
+        "hub",
+        "lines",
+        "notebook",
+        "serving",
+        "__main__",
+    ):
         assert f"rxsocket.{extra}" not in added
 
 

@@ -66,15 +66,6 @@ class Event(Struct):
     params: Raw = Raw()
 
 
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory) -> Iterator[Chromium]:
-    program = shutil.which("chromium")
-    if program is None:
-        pytest.skip("the program chromium is not installed: it comes with the package chromium")
-    with Chromium(program, tmp_path_factory.mktemp("chromium")) as chromium:
-        yield chromium
-
-
 @pytest.fixture
 def page(chromium, connect) -> Session:
     return connect(chromium.new_page())
