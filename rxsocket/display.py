@@ -73,7 +73,7 @@ class View:
         """Stop, and replace the output by a picture that needs neither a kernel nor trust. From any thread, again, too.
 
         So it is in the notebook that is saved, and in what ``nbconvert`` makes of it. After the page was loaded anew
-        a notebook does not know the output any more: there the picture is that of its first showing.
+        the page does not know the output any more: what is saved then is the picture of its first showing.
 
         Args:
             why: Is told below the picture.
@@ -84,14 +84,15 @@ class View:
         return f"<View {type(self._picture).__name__}{' stopped' if self._is_over else ''}>"
 
     def _ipython_display_(self) -> None:
-        if self._screen is None and not self._is_frozen:
+        if self._screen is None:
             self._screen = screen_of(self._picture.kind, self._display_id, self._refresh, self._picture.press)
-        with _shown_views_lock:
-            _freeze_at_exit()
-            _shown_views[self] = None
+        if not self._is_frozen:
+            with _shown_views_lock:
+                _freeze_at_exit()
+                _shown_views[self] = None
         bundle: dict[str, Any] = {"text/plain": repr(self)}
         self._in_turn(lambda: bundle.update(self._still()))
-        if self._screen is not None:
+        if not self._is_frozen:
             bundle.update(self._screen.bundle())
         publish(bundle, self._display_id, False)  # noqa: FBT003
         self._turn.touch()
@@ -171,10 +172,9 @@ class View:
         self._is_frozen = True
         with _shown_views_lock:
             _shown_views.pop(self, None)
-        screen, self._screen = self._screen, None
-        if screen is not None:
+        # The widget stays, too, without news: a page that was loaded anew does not know the output, and shows that.
+        if self._screen is not None:
             publish(self._still(), self._display_id, True)  # noqa: FBT003
-            screen.close()
 
     def _refresh(self) -> None:
         """Draw all for a browser that needs it, also after the end."""

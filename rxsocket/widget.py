@@ -43,10 +43,6 @@ class Screen(ABC):
     def show(self, picture: Picture, *, last: bool) -> bool:
         """Show a picture; return whether it has done so: it may be too early. The last one is shown in any case."""
 
-    @abstractmethod
-    def close(self) -> None:
-        """Be seen no more: what stands in the output is another's."""
-
 
 class HtmlScreen(Screen):
     """A piece of HTML in the output of a cell, which is replaced by the next."""
@@ -72,9 +68,6 @@ class HtmlScreen(Screen):
             self._shown = html
             self._publish({"text/html": html, "text/plain": picture.text()}, self._display_id, True)  # noqa: FBT003
         return True
-
-    def close(self) -> None:
-        """Do nothing, since what was shown is only text."""
 
 
 class _Cells:
@@ -157,10 +150,6 @@ class WidgetScreen(Screen):
             head = {"number": self._flow.count(), "whole": kind == "whole", "note": note}
             self._widget.send({**head, "picture": content}, buffers)
         return True
-
-    def close(self) -> None:
-        """End the widget."""
-        self._widget.close()
 
     def _hear(self, _widget: object, content: Mapping[str, object], _buffers: object) -> None:
         match content:

@@ -38,7 +38,6 @@ class Output:
 class KeptScreen(Screen):
     def __init__(self, refresh: Callable[[], None]) -> None:
         self.refresh = refresh
-        self.is_closed = False
         self.is_ready = True
         self.fails = False
         self.notes: list[str | None] = []
@@ -67,9 +66,6 @@ class KeptScreen(Screen):
     def rows(self) -> list[str]:
         """The first cells of the last table."""
         return [row["cells"][0] for row in self.frames[-1][0]["rows"]] if self.frames else []
-
-    def close(self) -> None:
-        self.is_closed = True
 
 
 @pytest.fixture
@@ -140,7 +136,6 @@ def test_stop_ends_the_subscription_and_the_last_picture_stays(view, stream, out
     assert screen.rows == ["last"]
     assert not stream.observers
     assert screen.notes[-1] == "stopped"
-    assert not screen.is_closed
     assert repr(view) == "<View Table stopped>"
     view.stop()
     assert screen.notes.count("stopped") == 1
@@ -153,7 +148,7 @@ def test_freeze_leaves_a_picture_that_needs_nothing(view, stream, output):
     stream.on_next("<b>")
     view.freeze()
     view.freeze()
-    assert output.screens[0].is_closed
+    assert output.screens[0].notes[-1] == "frozen"  # for a page that does not know the output any more
     shown, replaced = output.published
     assert replaced[1:] == (shown[1], True)
     assert set(replaced[0]) == {"text/plain", "text/html"}

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 import reactivex
-from kernels import Kernel, frame_of, is_idle
+from front_end import Kernel, frame_of, is_idle
 from reactivex.subject import Subject
 
 from rxsocket import RootStore, record, replay
@@ -157,7 +157,8 @@ def test_freeze_replaces_the_output_by_an_image(kernel):
     data = update["content"]["data"]
     assert set(data) == {"text/plain", "text/html"}
     assert re.search(r'<img src="data:image/svg\+xml;base64,[^"]+" alt="[^"]*y 2 EUR"', data["text/html"])
-    assert any(each["msg_type"] == "comm_close" for each in messages)
+    frames = [frame for message in messages if (frame := frame_of(message))]
+    assert frames[-1]["note"] == {"text": "frozen", "mood": "over"}
 
 
 def test_without_the_widget_html_is_replaced(kernel):

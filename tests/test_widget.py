@@ -58,7 +58,6 @@ def test_html_is_replaced_four_times_a_second_at_the_most(monkeypatch):
     assert screen.show(source.take("last"), last=True)
     assert "last" in published[-1][0]["text/html"]
     assert screen.bundle() == {}
-    screen.close()
 
 
 def test_html_that_is_the_same_is_not_sent_again():
@@ -153,11 +152,6 @@ def test_what_a_browser_says_is_heard_if_it_makes_sense(seen):
     for content in ({}, {"drawn": "x"}, {"drawn": None}, {"ask": 1}, {"press": True}):
         seen.comm.hear(content)
     assert seen.calls == ["press"]
-
-
-def test_a_screen_that_is_closed_ends_its_comm(seen):
-    seen.screen.close()
-    assert seen.comm.published[-1][0] == "comm_close"
 
 
 # --- its script, in a browser

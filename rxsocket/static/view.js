@@ -108,7 +108,7 @@ class SheetView {
     const head = element("div", "rx-head");
     head.append(this.standing.element, this.title, this.button);
     this.progress = /** @type {HTMLProgressElement} */ (element("progress"));
-    this.facts = element("dl", "rx-facts");
+    this.facts = element("div", "rx-facts");
     this.scroll = element("div", "rx-scroll");
     this.table = element("table");
     this.heads = element("tr");
@@ -162,7 +162,7 @@ class SheetView {
 
 function fact() {
   const made = element("div");
-  made.append(element("dt"), element("dd"));
+  made.append(element("span", "rx-what"), element("span", "rx-figure"));
   return made;
 }
 
