@@ -14,38 +14,42 @@ floor modules
       where the demo's steps play; ``sheets``: sessions, streams, stores and replays as texts
 10    ``socket``: an endpoint, described; ``testing``: what tests of users' own code need
 9     ``cold``: a session while somebody is subscribed; ``jsonrpc``: calls over a session; ``leftovers``: sessions left
-      open; ``demo_view``: the demo in a terminal, or in plain lines
+      open; ``roster``: those that are open; ``demo_view``: the demo in a terminal, or in plain lines
 8     ``session``: a connection to a server, as its user has it; ``marbles``: diagrams of fake ones
 7     ``runner``: a session's thread, through all its connections; ``replaying``: plays what a session told; ``fake``:
       a session that a test tells what to tell
 6     ``conversation``: what a session says and hears on one of them, from any thread; ``exchange``: topics, replies and
       values; ``simulated``: a session without a network; ``recording``: of what a session tells
 5     ``channel``: an open connection in messages; ``streams``: what there is to hear of a session; ``scripted``: a
-      server that plays scripts
+      server that plays scripts; ``display``: the life of a view in a notebook
 4     ``opening``: makes a connection, by websocket-client; ``lifecycle``: where a session stands, as streams;
       ``outgoing``: what is on its way out; ``messages``: what a session receives, as streams; ``cassette``: what it
       told, in a file; ``topics``: that a server is told of; ``replies``: to what was asked; ``served``: a client of
-      a script; ``display``: the life of a view in a notebook
+      a script; ``binding``: of a widget to a store; ``plotting``: streams as lines;
+      ``widget``: where a view is seen
 3     ``handshake``: RFC 6455's opening one, as text; ``encoding``: RFC 6455 from messages to bytes; ``decoding``: from
       bytes to messages; ``gaps``: where messages may be missing; ``link``: what topics and replies need of a session;
       ``store``: values that change by handlers; ``delivery``: of a stream to a subscriber, by a queue or in batches;
-      ``asynchronous``: to a coroutine; ``plotting``: streams as lines; ``widget``: where a view is seen
+      ``asynchronous``: to a coroutine; ``glance``: a session in a line, and in a table;
+      ``picture``: of a source, in a view
 2     ``states``: the table of a session's life; ``updates``: of a store, one at a time; ``history``: of its values;
       ``options``: of an endpoint; ``connection``: an open socket; ``resource``: the codec of entities; ``views``: of
-      messages, as they are and decoded; ``sampling``: of a value, now and again; ``picture``: of a source, in a view
+      messages, as they are and decoded; ``sampling``: of a value, now and again; ``drawing``: sheets and plots as HTML
+      and SVG
 1     ``subjects``; ``codec``: of values that go as messages; ``urls``: which can work; ``frames``: RFC 6455's;
       ``deflate``: RFC 7692, without I/O; ``backoff``: when to try again; ``backlog``: what waits for a subscriber;
-      ``proxy``: of faults; ``emitted``: what a stream emits, held to what it should;
-      ``drawing``: sheets and plots as HTML and SVG
+      ``proxy``: of faults; ``emitted``: what a stream emits, held to what it should; ``stats``: what a session counts;
+      ``cells``: of a notebook, each with its scope; ``tables``: items as rows of text
 0     ``errors``; ``lenses``; ``loops``: of asyncio, told by threads; ``handlers``: of a store; ``checks``: of numbers
       that are chosen; ``masking``: of frames; ``waiting``: for a socket; ``keepalive``: of a connection; ``keeper``: of
       sessions that are held up; ``deadlines``: many, on one thread; ``chat``: the hub's rooms; ``entity``: what clients
-      of a hub's path share; ``stats``: what a session counts; ``passage``: through a proxy of faults;
-      ``pump``: draws views, on one thread; ``flow``: of frames to a browser; ``series``: the points of lines;
-      ``tables``: items as rows of text
+      of a hub's path share; ``passage``: through a proxy of faults; ``markup``: what a notebook shows of a value;
+      ``scopes``: of what ends together; ``leaving``: what is done before the process ends;
+      ``pump``: draws views, on one thread; ``flow``: of frames to a browser; ``series``: the points of lines
 ===== =================================================================================================================
 """
 
+from . import cells
 from .asynchronous import AsyncItems, first, iterate
 from .backlog import Overflow
 from .backoff import Backoff
@@ -82,6 +86,7 @@ from .messages import MessageEvent, Messages
 from .recording import Recording, record
 from .replaying import Replay, replay
 from .resource import Resource, next_id
+from .roster import Sessions, close_all, sessions
 from .session import Session
 from .socket import Socket, websocket
 from .states import Closed, CloseEvent, Closing, Connecting, EndException, Initiator, Open, OpenEvent, State
@@ -138,6 +143,7 @@ __all__ = [
     "RxSocketException",
     "SendException",
     "Session",
+    "Sessions",
     "Socket",
     "State",
     "Stats",
@@ -149,6 +155,7 @@ __all__ = [
     "Tracker",
     "batched",
     "buffered",
+    "close_all",
     "codec_of",
     "element",
     "field",
@@ -163,6 +170,9 @@ __all__ = [
     "path",
     "record",
     "replay",
+    "sessions",
     "sync_with",
     "websocket",
 ]
+
+cells.enable()

@@ -15,10 +15,12 @@ from typing import Generic, Self, TypeVar
 import reactivex.operators as ops
 from reactivex import Observable
 from reactivex.disposable import SingleAssignmentDisposable
+from reactivex.internal import noop
 
 from .backlog import Overflow, checked_capacity
 from .errors import OverflowException
 from .loops import last, settle, tell
+from .scopes import owned
 
 __all__ = ["CLOSED_SECONDS", "AsyncItems", "first", "iterate"]
 
@@ -44,7 +46,7 @@ async def first(stream: Observable[T]) -> T:
         >>> async def opened(session: Session) -> OpenEvent:
         ...     return await first(session.opens)
     """
-    return await last(stream.pipe(ops.first()))
+    return await last(stream.pipe(ops.first()), owned)
 
 
 def iterate(stream: Observable[T], *, capacity: int = 1000, overflow: Overflow = "block") -> AsyncItems[T]:
@@ -75,6 +77,9 @@ def iterate(stream: Observable[T], *, capacity: int = 1000, overflow: Overflow =
     queue: _Queue[T] = _Queue(checked_capacity(capacity, overflow), overflow)
     items = AsyncItems(queue)
     queue.subscription.disposable = stream.subscribe(queue.put, queue.end, queue.end)
+    queue.release = owned(queue.close)
+    if queue.is_over:
+        queue.release()
     return items
 
 
@@ -128,6 +133,7 @@ class _Queue(Generic[T]):
 
     Attributes:
         subscription: To what delivers.
+        release: Takes it out of the scope that owns it. Written before the items are returned.
         is_over: Whether nothing is put any more. Written under _lock.
         dropped: How many items were let go. Written under _lock.
     """
@@ -144,6 +150,7 @@ class _Queue(Generic[T]):
         self._waiting: asyncio.Future[None] | None = None  # under _lock: of who waits while there are no items
         self._taken = 0  # how many were; by the loop's thread alone
         self.subscription = SingleAssignmentDisposable()
+        self.release: Callable[[], None] = noop
         self.is_over = False
         self.dropped = 0
 
@@ -162,6 +169,7 @@ class _Queue(Generic[T]):
         self._wake(waiting)
         if is_over:
             self.subscription.dispose()
+            self.release()
 
     def _make_room(self) -> bool:
         """Do what is to be done when it is full; return whether the item may still come in. Under _lock."""
@@ -194,6 +202,7 @@ class _Queue(Generic[T]):
                 self._error = error
             waiting, self._waiting = self._waiting, None
         self._wake(waiting)
+        self.release()
 
     def close(self) -> None:
         """Let go what waits, and those who do."""
@@ -205,6 +214,7 @@ class _Queue(Generic[T]):
             waiting, self._waiting = self._waiting, None
         self._wake(waiting)
         self.subscription.dispose()
+        self.release()
 
     def _wake(self, waiting: asyncio.Future[None] | None) -> None:
         if waiting is not None:

@@ -45,6 +45,7 @@ from msgspec import Struct, structs
 from . import errors
 from .errors import CassetteException, RxSocketException
 from .gaps import Gap
+from .markup import table
 from .states import Closed, CloseEvent, Closing, Connecting, Open, OpenEvent, State, transition
 
 __all__ = [
@@ -288,6 +289,12 @@ class Cassette:
 
     def __repr__(self) -> str:
         return f"<Cassette {self.path} {self.url} {self.started:%Y-%m-%d %H:%M:%S}>"
+
+    def _repr_html_(self) -> str:
+        # Its length is not known without reading all of it.
+        return table(
+            "Cassette", [("file", self.path), ("url", self.url), ("began", f"{self.started:%Y-%m-%d %H:%M:%S}")]
+        )
 
     def __iter__(self) -> Iterator[Line]:
         """Read the lines, as they are asked for."""

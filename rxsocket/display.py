@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import logging
 import threading
 import time
@@ -12,11 +11,14 @@ from functools import cache, partial
 from typing import Any
 
 from reactivex.disposable import SerialDisposable
+from reactivex.internal import noop
 
 from .checks import check_number
 from .drawing import Note
+from .leaving import before_end
 from .picture import Picture
 from .pump import PUMP, Pump
+from .scopes import owned
 from .subjects import SerialQueue
 from .tables import shown
 from .widget import Screen, publish, screen_of
@@ -58,12 +60,15 @@ class View:
         self._screen: Screen | None = None  # written once, by who displays it
         self._is_over = False  # written in a turn
         self._is_frozen = False  # written in a turn
+        self._release: Callable[[], None] = noop  # from the cell's scope
         self._turn = pump.add(partial(self._turns.run, self._draw), 1 / (fps or picture.fps))
         try:
             self._subscription.disposable = picture.start(self._turn.touch)
         except BaseException:
             self._turn.end()
             raise
+        again = Note("its cell was run again", "over")
+        self._release = owned(partial(self._turns.run, partial(self._freeze, again)))
 
     def stop(self) -> None:
         """End its subscription; the last picture stays, as long as the kernel does. From any thread, again, too."""
@@ -163,6 +168,7 @@ class View:
         self._picture.note = note
         self._turn.end()
         self._subscription.dispose()
+        self._release()
         self._show_last()
 
     def _freeze(self, note: Note) -> None:
@@ -187,7 +193,7 @@ class View:
 @cache
 def _freeze_at_exit() -> None:
     # What is registered last is done first: so the views freeze before the sessions close, and say nothing of that.
-    atexit.register(freeze_all)
+    before_end(freeze_all)
 
 
 def freeze_all(timeout: float = EXIT_SECONDS) -> None:

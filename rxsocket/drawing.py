@@ -8,16 +8,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from html import escape
 from itertools import chain, groupby
-from typing import Literal
 
 from msgspec import Struct
 
+from .markup import Mood, dot
 from .series import Line, thinned, ticks
 
 __all__ = [
-    "COLOURS",
     "Axes",
-    "Mood",
     "Note",
     "Row",
     "Sheet",
@@ -28,10 +26,6 @@ __all__ = [
     "sheet_html",
 ]
 
-Mood = Literal["good", "wait", "bad", "over"]
-"""How things stand, which is shown by the colour of a dot, beside the word for it."""
-
-COLOURS: dict[Mood, str] = {"good": "#2e8540", "wait": "#b36b00", "bad": "#c5221f", "over": "#6e7781"}
 LINES = ("#1f6fb4", "#c2510c", "#2e8540", "#8e44ad", "#a6761d", "#0b8a8f", "#c0267e", "#5a6b7b")
 DASHES = ("", "6 3", "2 3")  # of the lines beyond so many: no two look the same
 
@@ -107,7 +101,7 @@ class Axes(Struct, frozen=True):
 
 def sheet_html(sheet: Sheet) -> str:
     """Return a sheet as HTML that needs no script and no style of the page's."""
-    parts = [f"<p>{_dot(sheet.mood)} <b>{escape(sheet.word)}</b> {escape(sheet.title)}</p>"]
+    parts = [f"<p>{dot(sheet.mood)} <b>{escape(sheet.word)}</b> {escape(sheet.title)}</p>"]
     if sheet.portion is not None:
         parts.append(f"<p><progress max='1' value='{sheet.portion:.3f}'>{sheet.portion:.0%}</progress></p>")
     if sheet.facts:
@@ -124,17 +118,13 @@ def sheet_html(sheet: Sheet) -> str:
 
 def note_html(note: Note | None) -> str:
     """Return a note as HTML; nothing for none."""
-    return "" if note is None else f"<p>{_dot(note.mood)} {escape(note.text)}</p>"
+    return "" if note is None else f"<p>{dot(note.mood)} {escape(note.text)}</p>"
 
 
 def as_image(svg: str, text: str) -> str:
     """Return a picture as HTML, which a notebook shows that is not trusted, too, with the text for who can't see it."""
     data = base64.b64encode(svg.encode()).decode()
     return f'<img src="data:image/svg+xml;base64,{data}" alt="{escape(text)}" width="{WIDTH}">'
-
-
-def _dot(mood: Mood) -> str:
-    return f'<span style="color: {COLOURS[mood]}">●</span>'
 
 
 def _marked(cell: str, row: Row) -> str:

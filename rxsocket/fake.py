@@ -19,6 +19,7 @@ from .encoding import content_of, encode_close
 from .errors import ConnectionException, RxSocketException, SendException
 from .exchange import Content, Exchange
 from .frames import ABNORMAL_CLOSURE, NORMAL_CLOSURE, TEXT, Close
+from .markup import plain
 from .simulated import SimulatedSession
 from .states import Closed, CloseEvent, Closing, Connecting, Initiator, Open, OpenEvent
 from .subjects import guarded
@@ -39,6 +40,7 @@ class FakeSession(SimulatedSession, Exchange[MessageT]):
         reconnect: By what policy the states say that it connects again; None for a session that ends at a loss.
         send_timeout: Seconds for which ``send`` waits for another thread to :meth:`open`; not in a subscriber.
         paused: Whether to begin paused.
+        name: What it is named.
 
     Attributes:
         sent: What was sent, in order, as it was given; a copy of what is neither immutable nor the codec's.
@@ -63,12 +65,14 @@ class FakeSession(SimulatedSession, Exchange[MessageT]):
         reconnect: Backoff | None = None,
         send_timeout: float = 1.0,
         paused: bool = False,
+        name: str | None = None,
     ) -> None:
         check_number("send_timeout", send_timeout, float, 0, MAX_SECONDS)
         super().__init__(url, paused=paused)
         self._exchange_by(codec)
         self._reconnect = reconnect
         self._send_timeout = send_timeout
+        self._name = name
         self._protocol: str | None = None  # under _lock
         self._number = 0  # under _lock: of the last connection
         self._tellers: set[int] = set()  # threads that deliver; each adds and removes itself
@@ -76,8 +80,14 @@ class FakeSession(SimulatedSession, Exchange[MessageT]):
         self._expected = 0  # under _lock: how much of what was sent was expected
         self.sent: list[MessageT | str | bytes] = []  # under _lock
 
-    def __repr__(self) -> str:
-        return f"<FakeSession {self.url} {type(self._state).__name__}>"
+    @property
+    def name(self) -> str | None:
+        """What it was named; None where it was not."""
+        return self._name
+
+    @property
+    def _title(self) -> str:
+        return "FakeSession" if self._name is None else f"FakeSession {plain(self._name)}"
 
     # --- what a test tells
 

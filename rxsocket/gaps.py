@@ -50,7 +50,8 @@ def windowed(source: Observable[T | Gap], name: str, report: Report) -> Observab
         window: Subject[T] = Subject(name, report)
 
         def begin() -> None:
-            observer.on_next(add_ref(window, shared))
+            # Guarded as one, so that what ends its subscription, such as a scope, lets go of the share, too.
+            observer.on_next(add_ref(window, shared).pipe(guarded(name, report)))
 
         def on_next(item: T | Gap) -> None:
             nonlocal window

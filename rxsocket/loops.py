@@ -19,12 +19,17 @@ __all__ = ["Changes", "last", "settle", "tell"]
 T = TypeVar("T")
 
 
-async def last(stream: Observable[T]) -> T:
+async def last(stream: Observable[T], owned: Callable[[Callable[[], object]], Callable[[], None]]) -> T:
     """Wait for a stream's end, and return its last item.
 
     The subscription is disposed of at once, also when the waiting is cancelled or times out.
 
+    Args:
+        stream: What to subscribe to.
+        owned: Takes a function that gives the waiting up, and returns one to call when it is over.
+
     Raises:
+        CancelledError: The waiting was given up.
         SequenceContainsNoElementsError: The stream completed without an item.
         Exception: What the stream ended with instead.
     """
@@ -41,9 +46,11 @@ async def last(stream: Observable[T]) -> T:
         tell(loop, settle, ended)
 
     subscription = stream.subscribe(on_next, on_error, lambda: tell(loop, settle, ended))
+    release = owned(lambda: tell(loop, ended.cancel))
     try:
         await ended
     finally:
+        release()
         subscription.dispose()
     if errors:
         raise errors.pop()
@@ -100,7 +107,7 @@ def settle(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
-def tell(loop: asyncio.AbstractEventLoop, action: Callable[..., None], *arguments: object) -> None:
+def tell(loop: asyncio.AbstractEventLoop, action: Callable[..., object], *arguments: object) -> None:
     """Have a loop do something in its next turn. From any thread."""
     try:
         loop.call_soon_threadsafe(action, *arguments)

@@ -1,6 +1,6 @@
-"""Live views in Jupyter: what sessions, streams, stores and replays look like while they go on (extra ``notebook``).
+"""What is of use in Jupyter: live views of sessions, streams, stores and replays, output in its cell, bound widgets.
 
-Without the extra they are plain HTML, four times a second.
+Without the extra ``notebook`` the views are plain HTML, four times a second.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from typing import Any
 
 from reactivex import Observable
 
+from .binding import bind
+from .cells import here
 from .checks import check_number
 from .display import View
 from .plotting import By, Plot, Ys
@@ -19,7 +21,7 @@ from .sheets import Badge, Progress, Table, Value
 from .store import Store
 from .streams import Streams
 
-__all__ = ["View", "live", "plot", "progress"]
+__all__ = ["View", "bind", "here", "live", "plot", "progress"]
 
 MOST_ROWS = 100
 

@@ -15,6 +15,7 @@ from .checks import MAX_SECONDS, check_number
 from .codec import Codec, check_codec
 from .deflate import Deflate
 from .errors import ConnectionException, EndpointException
+from .markup import shown
 
 __all__ = ["MIB", "Headers", "Options"]
 
@@ -86,6 +87,13 @@ class Options(Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"Options({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
+
+    def chosen(self) -> list[tuple[str, str]]:
+        """Return what is not as by default, each with its name; of what may be secret only that there is some."""
+        usual = Options()
+        mine = [(name, getattr(self, name)) for name in self.__struct_fields__]
+        chosen = [(name, value) for name, value in mine if value != getattr(usual, name)]
+        return [(name, "given" if name in MAYBE_SECRET else shown(value)) for name, value in chosen]
 
     def current_headers(self) -> Mapping[str, str]:
         """Return the headers for one opening handshake.

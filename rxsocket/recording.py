@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import atexit
 import threading
 import time
 import zlib
 from collections import deque
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from os import PathLike, fsdecode, fspath
@@ -15,11 +15,15 @@ from typing import BinaryIO, Self
 
 from reactivex import abc
 from reactivex.disposable import CompositeDisposable
+from reactivex.internal import noop
 
 from .cassette import Binary, Completed, ErrorLine, GapLine, Header, Line, RoundTrip, Text, encode_lines, state_line
 from .errors import CassetteException, DecodeException, FunctionException, RxSocketException, SubscriberException
 from .gaps import Gap
+from .leaving import before_end
+from .markup import figures, table
 from .messages import MessageEvent
+from .scopes import inside, owned
 from .states import State
 from .streams import Streams
 
@@ -104,6 +108,7 @@ class Recording(abc.DisposableBase):
         self._to_complete = 4  # streams; under _room
         self._error: CassetteException | None = None  # written once, by the writer's thread
         self._subscriptions = CompositeDisposable()
+        self._release: Callable[[], None] = noop  # takes it out of the scope that owns it
         self._session = session
         self._start = time.monotonic_ns()
         try:
@@ -114,6 +119,14 @@ class Recording(abc.DisposableBase):
             self._file.close()
             raise
         _open_recordings.add(self)
+        with inside(None):  # all of it ends with this, and this with the scope
+            self._listen()
+        self._release = owned(self.dispose)
+        if self._has_ended:
+            self._release()
+
+    def _listen(self) -> None:
+        session = self._session
         # The state first, so that no message comes before that of the connection that it came through.
         for subscribe in (
             partial(session.state.subscribe, self._take_state),
@@ -185,6 +198,12 @@ class Recording(abc.DisposableBase):
         goes_on = "goes on" if self.is_active else "ended"
         return f"<Recording {self.path} {self.messages} messages, {self.size} bytes, {self.seconds:.1f} s, {goes_on}>"
 
+    def _repr_html_(self) -> str:
+        state = "goes on" if self.is_active else f"failed: {self._error}" if self._error else "ended"
+        rows = [("file", self.path), ("state", state), ("session", self._session.url)]
+        rows += [("messages", f"{self.messages:,}"), ("size", f"{self.size:,} bytes"), ("time", figures(self.seconds))]
+        return table("Recording", rows, "good" if self.is_active else "bad" if self._error else "over")
+
     # --- on the threads that deliver
 
     def _at(self) -> int:
@@ -246,6 +265,7 @@ class Recording(abc.DisposableBase):
             self._seconds = self.seconds
             self._has_ended = True
             self._room.notify_all()
+        self._release()
         self._urgent.set()
         self._news.set()
 
@@ -305,4 +325,4 @@ class Recording(abc.DisposableBase):
 
 
 # Before the first session starts, which registers its own: the last is done first, and the sessions' ends are recorded.
-atexit.register(Recording.end_all)
+before_end(Recording.end_all)

@@ -14,6 +14,7 @@ from typing import Self
 
 from reactivex import abc
 from reactivex.disposable import SerialDisposable
+from reactivex.internal import noop
 
 from .cassette import (
     Binary,
@@ -32,6 +33,7 @@ from .checks import check_speed
 from .errors import CassetteException
 from .frames import ABNORMAL_CLOSURE
 from .options import Options
+from .scopes import owned
 from .simulated import SimulatedSession
 from .states import Closed, CloseEvent, Initiator
 from .subjects import SerialQueue
@@ -94,6 +96,7 @@ class Replay(SimulatedSession):
         self._speed = speed
         self._lines: Iterator[Line] = iter(cassette)
         self._told_to_close = False  # set by any thread
+        self._release: Callable[[], None] = noop  # takes it out of the scope that owns it; by who starts it
         # These are written by the thread that delivers.
         self._damage: CassetteException | None = None
         self._at = 0  # of the last line that was told, in microseconds
@@ -132,6 +135,10 @@ class Replay(SimulatedSession):
 
     def start(self) -> Self:
         """Begin, once; :func:`replay` has done so already, unless it was told not to. Returns the replay itself."""
+        self._release()
+        self._release = owned(self.close)
+        if isinstance(self._state, Closed):
+            self._release()
         self._player.start()
         return self
 
@@ -153,6 +160,10 @@ class Replay(SimulatedSession):
 
     def __repr__(self) -> str:
         return f"<Replay {self._cassette.path} {type(self._state).__name__} at {self.position:.1f} s>"
+
+    @property
+    def _title(self) -> str:
+        return f"Replay of {self._cassette.path} at {self.position:.1f} s"
 
     # --- by the player, one call at a time
 
@@ -214,6 +225,10 @@ class Replay(SimulatedSession):
                     self._deliveries.run(self.messages.complete)
             case _:
                 self.enter(line.state)
+
+    def _complete(self) -> None:
+        self._release()
+        super()._complete()
 
     def _complete_messages(self) -> None:
         if self._has_all:  # a pause of the session may have held some beyond its end

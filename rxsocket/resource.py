@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 
 from .codec import Format, TypesCodec
 from .errors import DecodeException
+from .markup import plain, shown, table
 
 __all__ = ["Resource", "next_id"]
 
@@ -37,7 +38,7 @@ def next_id() -> str:
     return "".join(_random.choices(_ALPHABET, k=_LENGTH))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Resource(Generic[T, I]):
     """How an entity is told from another, how it goes to and from a message, and what an empty one is.
 
@@ -74,6 +75,13 @@ class Resource(Generic[T, I]):
         # The only way to write an attribute of a frozen dataclass.
         object.__setattr__(self, "_one", TypesCodec(self.entity_type, self.format))
         object.__setattr__(self, "_many", TypesCodec(list[self.entity_type], self.format))  # type: ignore[name-defined]
+
+    def __repr__(self) -> str:
+        return f"<Resource {plain(self._one.name)} as {self.format}, empty {shown(self.empty)}>"
+
+    def _repr_html_(self) -> str:
+        rows = [("entity", self._one.name), ("format", self.format), ("empty", shown(self.empty))]
+        return table("Resource", [*rows, ("id", getattr(self.id, "__qualname__", shown(self.id)))])
 
     def encode(self, entity: T) -> str | bytes:
         """Return the message for an entity: a text for JSON, bytes for MessagePack.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import atexit
 import os
 import threading
 import time
@@ -15,6 +14,7 @@ from typing import Any, Self
 from urllib.parse import SplitResult
 
 from reactivex import Observable
+from reactivex.internal import noop
 from reactivex.subject import AsyncSubject
 
 from .backlog import delivering_threads
@@ -24,19 +24,23 @@ from .encoding import content_of, encode_close
 from .errors import ConnectionException
 from .exchange import Exchange
 from .frames import ABNORMAL_CLOSURE, GOING_AWAY, NORMAL_CLOSURE, PING, Close
+from .leaving import before_end, heed_termination
+from .markup import plain
 from .options import Options
 from .runner import Runner
+from .scopes import inside, owned
 from .states import Closed, CloseEvent, Connecting
 from .subjects import guarded
 
-__all__ = ["Session", "open_sessions"]
+__all__ = ["EXIT_SECONDS", "Session", "named", "open_sessions"]
 
 CUT_SECONDS = 0.1  # for the session's thread to cut the connection by itself at a close's deadline
 EXIT_SECONDS = 0.8  # for all sessions together to close at the interpreter's exit
 NOT_THE_USERS = {"rxsocket", "reactivex", "contextlib"}  # between a user's code and the start of a session
 
 _open_sessions: dict[Session[Any], str] = {}  # under _open_sessions_lock; with the line that has started each
-_open_sessions_lock = threading.Lock()
+# Re-entrant, since one is named under it.
+_open_sessions_lock = threading.RLock()
 
 
 class Session(Runner, Exchange[MessageT]):
@@ -68,20 +72,38 @@ class Session(Runner, Exchange[MessageT]):
         options: Options,
         *,
         paused: bool,
+        name: str | None = None,
     ) -> None:
-        super().__init__(url, find_url, protocols, options, paused=paused, forget=partial(_forget, self))
+        super().__init__(url, find_url, protocols, options, paused=paused, forget=self._leave)
         self._exchange_by(options.codec)
+        self._name = name
+        self._release: Callable[[], None] = noop  # takes it out of the scope that owns it; written by who starts it
 
     def start(self) -> Self:
         """Begin to connect, once; :meth:`rxsocket.Socket.connect` has done so already. Returns the session itself.
+
+        A session that was started before under the same name closes first, as :meth:`close` does it.
 
         Raises:
             ConnectionException: The system has no thread left for it. The session is Closed.
         """
         with self._lock:
-            if self._thread.ident is not None or not isinstance(self._state, Connecting):
+            if self._has_begun:
                 return self
-            _remember(self)
+            earlier = _remember(self)
+        # Without the lock: a close waits, and an end is told to subscribers.
+        try:
+            self._release = owned(partial(self.close, wait=False), self.close)
+            for session in earlier:
+                session.close()
+        except BaseException:  # Ctrl-C, in the wait
+            self.close(wait=False)
+            raise
+        with self._lock:
+            if self._has_begun:  # by another thread; or it was closed, by one of its name or by the end of its scope
+                if isinstance(self._state, Closed):
+                    self._release()
+                return self
             try:
                 self._start_thread()
             except RuntimeError as error:
@@ -95,8 +117,23 @@ class Session(Runner, Exchange[MessageT]):
         self._finish(event)
         raise cause
 
-    def __repr__(self) -> str:
-        return f"<Session {self.url} {type(self._state).__name__}>"
+    @property
+    def name(self) -> str | None:
+        """What it was named; None where it was not."""
+        return self._name
+
+    @property
+    def _title(self) -> str:
+        return "Session" if self._name is None else f"Session {plain(self._name)}"
+
+    def _leave(self) -> None:
+        _forget(self)
+        self._release()
+
+    @property
+    def _has_begun(self) -> bool:
+        """Whether it was started, or is not to be any more."""
+        return self._thread.ident is not None or not isinstance(self._state, Connecting)
 
     # --- what it is told
 
@@ -255,8 +292,10 @@ class Session(Runner, Exchange[MessageT]):
         if not self._awaits_end():
             return
         try:
-            async with asyncio.timeout(self._options.close_timeout + CUT_SECONDS):
-                await self.state
+            # Whichever scope it is closed in may have ended.
+            with inside(None):
+                async with asyncio.timeout(self._options.close_timeout + CUT_SECONDS):
+                    await self.state
         except TimeoutError:
             self._cut()
 
@@ -326,7 +365,7 @@ class Session(Runner, Exchange[MessageT]):
 @cache
 def _close_at_exit() -> None:
     # Of those that are Connecting no server would hear, and their subscribers, told here, could hold the exit up.
-    atexit.register(Session.close_all, connecting=False)
+    before_end(partial(Session.close_all, connecting=False))
 
 
 def open_sessions() -> dict[Session[Any], str]:
@@ -335,12 +374,22 @@ def open_sessions() -> dict[Session[Any], str]:
         return dict(_open_sessions)
 
 
-def _remember(session: Session[Any]) -> None:
+def named(name: str | None) -> list[Session[Any]]:
+    """Return the open sessions of a name: one, or while another takes its place both; of None none."""
+    with _open_sessions_lock:
+        return [session for session in _open_sessions if name is not None and session.name == name]
+
+
+def _remember(session: Session[Any]) -> list[Session[Any]]:
+    """Add a session; return those of its name that there are, of which it takes the place."""
     line = _users_line()
+    heed_termination()
     with _open_sessions_lock:
         # Not before: of what is registered the last is done first, and recordings end after the sessions.
         _close_at_exit()
+        earlier = [other for other in named(session.name) if other is not session]
         _open_sessions[session] = line
+        return earlier
 
 
 def _forget(session: Session[Any]) -> None:
@@ -359,7 +408,7 @@ def _users_line() -> str:
 def _forget_all() -> None:
     """In a child process: what goes on in its parent, over the same sockets, is not the child's to close."""
     global _open_sessions_lock  # noqa: PLW0603 another thread of the parent may have had it
-    _open_sessions_lock = threading.Lock()
+    _open_sessions_lock = threading.RLock()
     _open_sessions.clear()
     session_threads.clear()
     delivering_threads.clear()

@@ -11,11 +11,12 @@ from typing import Any
 from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, Disposable
 
-from .drawing import Mood, Note, Row, Sheet
+from .drawing import Note, Row, Sheet
 from .errors import CassetteException, FunctionException, RxSocketException, SubscriberException
+from .glance import mood
 from .picture import SheetPicture, Source
 from .replaying import Replay
-from .states import Closed, Closing, Connecting, Open, State
+from .states import Closed, Connecting, State
 from .stats import Stats
 from .store import Store
 from .streams import Streams
@@ -63,13 +64,12 @@ class Badge(SheetPicture):
         state = self._state
         if not isinstance(state, Closed):
             return None
-        return Note(shown(state.event.summary), "over" if state.event.was_orderly else "bad")
+        return Note(shown(state.event.summary), mood(state))
 
     def sheet(self) -> Sheet:
         """Return it as it was found last."""
         stats = self._samples[-1]
         rates = stats.since(self._samples[0])
-        mood, word = _standing(self._state)
         facts = [
             ("in", f"{stats.messages_in:,} ({rates.messages_in:,.0f}/s)"),
             ("out", f"{stats.messages_out:,} ({rates.messages_out:,.0f}/s)"),
@@ -77,19 +77,17 @@ class Badge(SheetPicture):
             ("losses", f"{stats.losses:,}"),
         ]
         facts += [(name, f"{count:,}") for name, count in _troubles(stats) if count]
-        return Sheet(shown(self._session.url), mood, word, facts, remarks=list(self._told))
+        return Sheet(shown(self._session.url), mood(self._state), _word(self._state), facts, remarks=list(self._told))
 
 
-def _standing(state: State) -> tuple[Mood, str]:
+def _word(state: State) -> str:
     match state:
-        case Connecting(attempt=attempt):
-            return "wait", f"Connecting, try {attempt}" if attempt else "Connecting"
-        case Open():
-            return "good", "Open"
-        case Closing():
-            return "wait", "Closing"
+        case Connecting(attempt=attempt) if attempt:
+            return f"Connecting, try {attempt}"
         case Closed(event):
-            return ("over" if event.was_orderly else "bad"), f"Closed {event.code}"
+            return f"Closed {event.code}"
+        case _:
+            return type(state).__name__
 
 
 def _troubles(stats: Stats) -> list[tuple[str, int]]:
@@ -139,11 +137,10 @@ class Table(SheetPicture):
         """Return the rows that there are."""
         columns = columns_of(self._rows) if self._columns is None else self._columns
         end = self._source.end
-        mood: Mood = "good" if end is None else end.mood
         new = self._new if self._new < len(self._rows) else 0  # where all are, none stands out
         return Sheet(
             self._title,
-            mood,
+            "good" if end is None else end.mood,
             "Live" if end is None else "Ended",
             [("items", f"{self._source.count:,}"), ("rate", self._rate.text)],
             columns=["item" if name == ONLY else name for name in columns],
@@ -257,7 +254,6 @@ class Progress(SheetPicture):
 
     def sheet(self) -> Sheet:
         """Return how far it was when it was looked at last."""
-        mood, word = _standing(self._state)
         facts = [
             ("at", f"{self._at:,.1f} of {self._duration:,.1f} s" if self._duration else f"{self._at:,.1f} s"),
             ("messages", f"{self._messages:,}"),
@@ -267,8 +263,8 @@ class Progress(SheetPicture):
             facts.append(("speed", f"{self._speed.value / 1e6:,.1f} times"))
         return Sheet(
             shown(self._replay.url),
-            mood,
-            word,
+            mood(self._state),
+            _word(self._state),
             facts,
             min(1.0, self._at / self._duration) if self._duration else None,
             "" if is_over else "Stop",

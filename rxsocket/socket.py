@@ -20,9 +20,10 @@ from .codec import Codec, Invalid, MessageT, check_invalid, to_codec
 from .cold import Cold
 from .deflate import Deflate
 from .errors import ConnectionException, EndpointException
+from .markup import table
 from .opening import check_needs
 from .options import MIB, Headers, Options
-from .session import Session
+from .session import Session, named
 from .states import Closed, Connecting
 from .urls import check_protocols, check_url, show, without_login
 
@@ -77,44 +78,53 @@ class Socket(Generic[MessageT]):
         """Return a Socket that offers other sub-protocols, the preferred first; none if none are named."""
         return Socket(self._url, names, self._options)
 
-    def connect(self, sub_url: str = "", *, paused: bool = False) -> Session[MessageT]:
+    def connect(self, sub_url: str = "", *, paused: bool = False, name: str | None = None) -> Session[MessageT]:
         """Begin to connect, and return at once, with a session in state Connecting.
 
         Args:
             sub_url: What to append to the URL, as :meth:`append` does.
             paused: Whether to hold messages until :meth:`~rxsocket.Session.resume`, so that several views of
                 ``messages`` can be subscribed to and all get everything.
+            name: What to name the session. One that has the name already closes first, as by ``close()``, and the new
+                one begins to connect when that is done: so a notebook's cell that is run again has one session.
 
         Raises:
             EndpointException: It can never work as it is described: for its URL, a sub-protocol's name, a CA file that
                 is not there, or a SOCKS proxy without the extra ``socks``.
             ConnectionException: The system has no descriptor, or no thread, left for another session.
         """
-        return self.prepare(sub_url, paused=paused).start()
+        return self.prepare(sub_url, paused=paused, name=name).start()
 
-    def prepare(self, sub_url: str = "", *, paused: bool = False) -> Session[MessageT]:
+    def prepare(self, sub_url: str = "", *, paused: bool = False, name: str | None = None) -> Session[MessageT]:
         """Return a session that has not begun to connect: ``start()`` does, when all that is wanted is subscribed to.
 
         Args:
             sub_url: As :meth:`connect` takes it.
             paused: As :meth:`connect` takes it.
+            name: As :meth:`connect` takes it; the earlier one closes when this one starts.
 
         Raises:
             EndpointException: As :meth:`connect` raises it.
             ConnectionException: The system has no descriptor left for another session.
+            TypeError: The name is no str.
         """
+        if name is not None and not isinstance(name, str):
+            raise TypeError(f"a session's name is a str, or None, not {type(name).__name__}")
         check_protocols(self._protocols)
         url = _join(self._url, sub_url)
         if callable(url):
             # Whether by TLS is only known when the function says where to; but who gives ssl= expects it.
             check_needs(self._options, tls=True)
-            return Session(_name(url), partial(_asked, url), self._protocols, self._options, paused=paused)
+            asked = partial(_asked, url)
+            return Session(_name(url), asked, self._protocols, self._options, paused=paused, name=name)
         target = check_url(url)
         check_needs(self._options, tls=target.scheme == "wss")
-        return Session(show(target), lambda: target, self._protocols, self._options, paused=paused)
+        return Session(show(target), lambda: target, self._protocols, self._options, paused=paused, name=name)
 
     @asynccontextmanager
-    async def aconnect(self, sub_url: str = "", *, paused: bool = False) -> AsyncGenerator[Session[MessageT]]:
+    async def aconnect(
+        self, sub_url: str = "", *, paused: bool = False, name: str | None = None
+    ) -> AsyncGenerator[Session[MessageT]]:
         """Connect within ``async with``, whose block begins when the session is Open, and closes it at its end.
 
         Neither holds the loop of asyncio up. Where a :class:`~rxsocket.Backoff` tries again, so it does here. Who is
@@ -123,6 +133,7 @@ class Socket(Generic[MessageT]):
         Args:
             sub_url: As :meth:`connect` takes it.
             paused: As :meth:`connect` takes it.
+            name: As :meth:`connect` takes it. One that has the name is closed without holding the loop up.
 
         Raises:
             EndpointException: As :meth:`connect` raises it.
@@ -133,8 +144,11 @@ class Socket(Generic[MessageT]):
             ...     async with socket.aconnect("room/7") as session:
             ...         await session.asend("hello")
         """
-        session = self.connect(sub_url, paused=paused)
+        session = self.prepare(sub_url, paused=paused, name=name)
         try:
+            for earlier in named(name):
+                await earlier.aclose()
+            session.start()
             state = await first(session.state.pipe(ops.filter(lambda state: not isinstance(state, Connecting))))
             if isinstance(state, Closed):
                 problem = f"no connection to {session.url} was made: {state.event.reason or 'the session was closed'}"
@@ -259,6 +273,10 @@ class Socket(Generic[MessageT]):
 
     def __repr__(self) -> str:
         return f"<Socket {' '.join((without_login(self.url), *self._protocols))}>"
+
+    def _repr_html_(self) -> str:
+        rows = [("url", without_login(self.url)), ("sub-protocols", ", ".join(self._protocols) or "none")]
+        return table("Socket", [*rows, *self._options.chosen()])
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Socket):

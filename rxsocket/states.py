@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from .errors import ConnectionException, ProtocolException, RxSocketException
 from .frames import GOING_AWAY, NO_STATUS_RECEIVED, NORMAL_CLOSURE, Close
+from .markup import table
 
 __all__ = [
     "TRANSITIONS",
@@ -48,6 +49,10 @@ class OpenEvent:
     connection: int = 1
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False, compare=False)
 
+    def _repr_html_(self) -> str:
+        rows = [("url", self.url), ("sub-protocol", self.protocol or "none"), ("connection", str(self.connection))]
+        return table("OpenEvent", rows, "good")
+
 
 class CloseEvent(Struct, frozen=True):
     """A connection came to its end.
@@ -75,6 +80,16 @@ class CloseEvent(Struct, frozen=True):
     received: Close | None = None
     connection: int = 1
     unsent: int = 0
+
+    def _repr_html_(self) -> str:
+        rows = [("code", str(self.code)), ("reason", self.reason), ("begun by", self.initiator)]
+        rows.append(("clean", "yes" if self.was_clean else "no: not both sides sent a close frame"))
+        rows.append(("connection", str(self.connection)))
+        if self.unsent:
+            rows.append(("lost on the way out", f"{self.unsent:,} bytes"))
+        if self.cause is not None:
+            rows.append(("cause", f"{type(self.cause).__name__}: {self.cause}"))
+        return table("CloseEvent", rows, "over" if self.was_orderly else "bad")
 
     @property
     def was_orderly(self) -> bool:

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
+from .markup import figures, table
+
 __all__ = ["ConnectionFigures", "Counters", "Rates", "Stats"]
 
 
@@ -72,6 +74,10 @@ class Stats(Struct, frozen=True):
     uptime: float | None
     idle: float | None
 
+    def _repr_html_(self) -> str:
+        rows = [(name, _figure(getattr(self, name))) for name in self.__struct_fields__ if name != "time"]
+        return table("Stats", rows)
+
     def since(self, earlier: Stats) -> Rates:
         """Return how much went in each second since an earlier moment; nothing, if no time has passed."""
         seconds = self.time - earlier.time
@@ -86,6 +92,13 @@ class Stats(Struct, frozen=True):
             rate(self.bytes_in, earlier.bytes_in),
             rate(self.bytes_out, earlier.bytes_out),
         )
+
+
+def _figure(value: float | None) -> str:
+    """Return a count as it is, and seconds, which are floats, in their unit."""
+    if value is None:
+        return "none"
+    return f"{value:,}" if isinstance(value, int) else figures(value)
 
 
 class ConnectionFigures(NamedTuple):

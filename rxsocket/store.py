@@ -25,6 +25,7 @@ from reactivex import Observable, abc
 from .handlers import EmittingHandler, Handler, takes_action
 from .history import History, Tracker
 from .lenses import Lens, path, same
+from .markup import plain, shown, table, values
 from .resource import Resource
 from .subjects import Subject, guarded
 from .updates import Change, Updates
@@ -62,7 +63,23 @@ class Store(Generic[T]):
         self._update: Handler[T] = self.update_from(None)
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.id}>"
+        value = self._picture()
+        return f"<{self._title} {value if isinstance(value, _Gone) else shown(value)}>"
+
+    def _repr_html_(self) -> str:
+        value = self._picture()
+        return table(self._title, [("value", str(value))] if isinstance(value, _Gone) else values(value))
+
+    @property
+    def _title(self) -> str:
+        return f"{type(self).__name__} {plain(self.id)}"
+
+    def _picture(self) -> object:
+        """Return the current value, or why there is none; a lens may be the user's, and raise anything."""
+        try:
+            return self.current
+        except Exception as error:  # noqa: BLE001 as said
+            return _Gone(f"gone: {type(error).__name__}")
 
     @property
     def current(self) -> T:
@@ -160,6 +177,14 @@ class Store(Generic[T]):
             origin: Anything; compare it by ``is``.
         """
         return self.handle(_replace, origin=origin)
+
+    def after_updates(self, action: Callable[[], None]) -> None:
+        """Have something done in the store's queue, behind the updates that wait there; at once, if there are none.
+
+        Args:
+            action: What to do, on the thread that applies the updates. It must not raise.
+        """
+        self._updates.queue.run(action)
 
     @overload
     def sub(self, part: Lens[T, X]) -> SubStore[X]: ...
@@ -364,6 +389,12 @@ def handler(method: Callable[..., T]) -> _HandlerMethod[T, Any]:
 
 _MISSING = object()  # no action
 _GONE = object()  # no value yet: equal to none
+
+
+class _Gone(str):
+    """Stands for a value that a sub-store has none of."""
+
+    __slots__ = ()
 
 
 def _value(change: Change[T]) -> T:

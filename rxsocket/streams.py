@@ -18,6 +18,7 @@ from .errors import (
     SendException,
     SubscriberException,
 )
+from .glance import glance, glance_html
 from .lifecycle import Lifecycle
 from .messages import Messages
 from .sampling import sampled
@@ -70,6 +71,17 @@ class Streams(Lifecycle):
             max_held_messages=max_held_messages,
             paused=paused,
         )
+
+    def __repr__(self) -> str:
+        return glance(self._title, self.url, self._state, self.stats)
+
+    def _repr_html_(self) -> str:
+        return glance_html(self._title, self.url, self._state, self.stats)
+
+    @property
+    def _title(self) -> str:
+        """What it is, as pictures of it are headed."""
+        return type(self).__name__
 
     @property
     def url(self) -> str:

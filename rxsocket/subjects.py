@@ -20,6 +20,7 @@ from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
 from .loops import last
+from .scopes import Member, current, owned
 
 __all__ = ["BehaviorSubject", "Report", "SerialQueue", "Stream", "Subject", "guarded", "told"]
 
@@ -85,10 +86,28 @@ def told(error: BaseException, name: str, report: Report) -> None:
 
 
 class Stream(Observable[T]):
-    """An Observable whose last item can be awaited, whichever thread delivers it; reactivex's own resume on none."""
+    """An Observable whose subscriptions belong to the current scope, and whose last item can be awaited.
+
+    That is so whichever thread delivers it; reactivex's own resume on none.
+    """
+
+    def subscribe(  # noqa: D102 the base's docstring
+        self,
+        on_next: abc.ObserverBase[T] | abc.OnNext[T] | None = None,
+        on_error: abc.OnError | None = None,
+        on_completed: abc.OnCompleted | None = None,
+        *,
+        scheduler: abc.SchedulerBase | None = None,
+    ) -> abc.DisposableBase:
+        scope = current()
+        if scope is None:
+            return super().subscribe(on_next, on_error, on_completed, scheduler=scheduler)
+        member = Member(scope, on_next, on_error, on_completed)
+        member.subscribe(super().subscribe, scheduler)
+        return member
 
     def __await__(self) -> Generator[Any, None, T]:
-        return last(self).__await__()
+        return last(self, owned).__await__()
 
 
 class _Guard(abc.ObserverBase[T]):

@@ -10,10 +10,12 @@ from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar, overload
 import reactivex.operators as ops
 from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable
+from reactivex.internal import noop
 
 from .backoff import Backoff
 from .errors import DecodeException, RxSocketException, SendException
 from .resource import Resource
+from .scopes import inside, owned
 from .session import Session
 from .socket import Socket
 from .states import Closed, Connecting, Open, State
@@ -72,12 +74,18 @@ class Sync(abc.DisposableBase):
         self._unsent: tuple[int, object] | None = None  # the last change, if no connection has taken it
         self._unconfirmed: _Unconfirmed | None = None  # the last change, if a server may not have it
         self._asking = False  # whether a pong is awaited
+        self._release: Callable[[], None] = noop  # takes it out of the scope that owns it
+        with inside(None):  # all of it ends with this, and this with the scope
+            self._begin(socket)
+        self._release = owned(self.dispose)
+
+    def _begin(self, socket: Socket[Any]) -> None:
         # Begins to connect when all is subscribed to: a pong says that what came before it is in the store.
         self.session: Session = (socket if socket.backoff else socket.reconnecting(Backoff())).prepare()
         self.errors: Observable[RxSocketException] = self.session.errors
         self.status: Observable[SyncStatus] = self.session.state.pipe(ops.map(_status), ops.distinct_until_changed())
         self._subscriptions = CompositeDisposable(
-            store.changes.subscribe(self._changed),
+            self._store.changes.subscribe(self._changed),
             self.session.messages.data.subscribe(self._received),
         )
         # Not disposed of: it completes with the session, and tells then of what could not be sent.
@@ -92,6 +100,7 @@ class Sync(abc.DisposableBase):
         """Stop, and close the session; what was sent before goes out. From any thread, any number of times."""
         self._subscriptions.dispose()
         self.session.close()
+        self._release()
 
     def __repr__(self) -> str:
         return f"<Sync {_status(self.session.current_state)} {self.session.url}>"
@@ -184,7 +193,8 @@ class Sync(abc.DisposableBase):
         with contextlib.suppress(SendException):  # the connection has gone, and the next will ask again
             pong = self.session.ping()
             self._asking = True
-            pong.subscribe(lambda _: self._sends.run(partial(self._confirm, number)))
+            with inside(None):  # whichever scope the change was made in
+                pong.subscribe(lambda _: self._sends.run(partial(self._confirm, number)))
 
     def _confirm(self, number: int) -> None:
         self._asking = False

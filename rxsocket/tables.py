@@ -10,6 +10,8 @@ from typing import Any, cast
 
 import msgspec
 
+from .markup import plain
+
 __all__ = ["ONLY", "cells", "columns_of", "field_of", "in_words", "keyed", "shown"]
 
 CELL = 120  # characters of an item, or of one of its fields
@@ -53,7 +55,7 @@ _repr = _Repr()
 def shown(value: object) -> str:
     """Return some text for a value, of about 120 characters at the most; also where its repr raises."""
     if isinstance(value, str):
-        text = _printable(value)
+        text = plain(value, CELL)
         return f"{text} ({len(value):,} characters)" if len(value) > CELL else text
     if isinstance(value, bytes | bytearray):
         return _bytes(value)
@@ -63,15 +65,7 @@ def shown(value: object) -> str:
         text = _repr.repr(value)
     except Exception as error:  # noqa: BLE001 a repr of the user's may raise anything
         text = f"<a {type(value).__name__}, whose repr raised {type(error).__name__}>"
-    return _printable(text)
-
-
-def _printable(text: str) -> str:
-    """The beginning of a text, in one line; what is not printable, such as half of a surrogate pair, as its escape."""
-    begin = text[:CELL]
-    if not begin.isprintable():
-        begin = "".join(each if each.isprintable() else repr(each)[1:-1] for each in begin)[: 2 * CELL]
-    return begin + "…" if len(text) > CELL else begin
+    return plain(text, CELL)
 
 
 def _bytes(data: bytes | bytearray) -> str:

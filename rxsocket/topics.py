@@ -10,6 +10,7 @@ from reactivex.disposable import CompositeDisposable
 
 from .errors import SendException
 from .link import Given, Link, check_function, check_stream, content, failing, shown
+from .scopes import inside
 from .states import Open
 from .subjects import SerialQueue, Subject, told
 
@@ -74,9 +75,10 @@ class Topic(Subject[T]):
         wanted = bool(self.observers)
         if wanted and self._reading is None:
             self._reading = reading = CompositeDisposable()
-            # Before the server is told: it may answer at once.
-            reading.add(self._source.subscribe(self._take, self._fail, self.on_completed))
-            reading.add(self._link.state.subscribe(lambda _: self._looks.run(self._look)))
+            with inside(None):  # it is for all subscribers, in whichever scopes
+                # Before the server is told: it may answer at once.
+                reading.add(self._source.subscribe(self._take, self._fail, self.on_completed))
+                reading.add(self._link.state.subscribe(lambda _: self._looks.run(self._look)))
             return  # the state that there is brings another look
         if not wanted:
             self._stop_reading()

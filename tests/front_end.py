@@ -1,78 +1,38 @@
-"""A Python kernel of Jupyter's, and what its cells tell a front end."""
+"""What a front end has to do with the widgets of a kernel: it hears their frames, and answers."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any
 
-from jupyter_client.manager import KernelManager
-from peers import DEADLINE
+from kernels import Kernel
 
-STARTING = 25.0  # seconds
 Message = dict[str, Any]
 
 
-class Kernel:
-    """A kernel, as long as the block of this lasts.
+class FrontEnd(Kernel):
+    """A kernel, with what a front end hears of it and says to it."""
 
-    Attributes:
-        heard: What it has told so far.
-    """
+    def told_by(self, code: str, cell: str | None = None) -> list[Message]:
+        """Run a cell, which must go well, and return what was told meanwhile."""
+        start = len(self._seen)
+        self.run(code, cell)
+        return self._seen[start:]
 
-    def __init__(self) -> None:
-        self.heard: list[Message] = []
-        self._manager = KernelManager()
-        self._manager.start_kernel()
-        self._client = self._manager.blocking_client()
-        self._client.start_channels()
-        self._client.wait_for_ready(timeout=STARTING)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._client.stop_channels()
-        if self._manager.has_kernel:
-            self._manager.shutdown_kernel(now=True)
-        self._manager.cleanup_resources()
-
-    def begin(self, code: str) -> str:
-        """Run a cell, and return the id of the request."""
-        return self._client.execute(code)
-
-    def run(self, code: str) -> list[Message]:
-        """Run a cell to its end, and return what was told meanwhile."""
-        start = len(self.heard)
-        request = self.begin(code)
-        self.until(lambda message: is_idle(message, request))
-        errors = [each["content"]["evalue"] for each in self.heard[start:] if each["msg_type"] == "error"]
-        assert not errors, errors
-        return self.heard[start:]
-
-    def until(self, wanted: Callable[[Message], object]) -> Message:
+    def next(self, wanted: Callable[[Message], object]) -> Message:
         """Listen until something is told, and return that."""
-        end = time.monotonic() + DEADLINE
-        while True:
-            message: Message = self._client.get_iopub_msg(timeout=max(0.0, end - time.monotonic()))
-            self.heard.append(message)
-            if wanted(message):
-                return message
+        start = len(self._seen)
+        self.until(lambda: any(map(wanted, self._seen[start:])))
+        return next(filter(wanted, self._seen[start:]))
 
     def say(self, comm_id: str, content: object) -> None:
-        """Tell a widget something, as a front end does."""
+        """Tell a widget something."""
         data = {"comm_id": comm_id, "data": {"method": "custom", "content": content}}
         self._client.shell_channel.send(self._client.session.msg("comm_msg", data))
 
     def shut_down(self) -> None:
-        """Ask it to end."""
+        """Ask the kernel to end."""
         self._client.shutdown()
-
-
-def is_idle(message: Message, request: str) -> bool:
-    """Whether a request is done with."""
-    is_state = message["msg_type"] == "status" and message["content"]["execution_state"] == "idle"
-    return is_state and message["parent_header"].get("msg_id") == request
 
 
 def frame_of(message: Message) -> dict[str, Any] | None:

@@ -11,6 +11,7 @@ import pytest
 from cassettes import CUT, LINES, LOST, STARTED, URL, written
 from hypothesis import given
 from hypothesis import strategies as st
+from pictures import cells
 
 from rxsocket import Cassette, CassetteException, DecodeException, HandshakeException, RxSocketException
 from rxsocket.cassette import Binary, ConnectingLine, ErrorLine, Header, Text, encode_lines, state_line
@@ -221,3 +222,11 @@ def test_a_message_that_is_larger_than_a_piece_is_read_in_linear_time(tmp_path):
     data = bytes(1 << 25)
     (line,) = Cassette(written(tmp_path / "feed.jsonl", [Binary(1, data, 1)]))
     assert line == Binary(1, data, 1)
+
+
+def test_a_picture_of_it_does_not_read_it_through(tmp_path):
+    path = written(tmp_path / "feed.jsonl", LINES)
+    cassette = Cassette(path)
+    path.unlink()
+    rows = dict(cells(cassette._repr_html_())[1:])
+    assert (rows["file"], rows["url"]) == (str(path), URL)

@@ -14,6 +14,7 @@ from rxsocket.display import View, freeze_all
 from rxsocket.picture import Picture
 from rxsocket.plotting import Plot
 from rxsocket.pump import Pump
+from rxsocket.scopes import Scope, inside
 from rxsocket.sheets import Table
 from rxsocket.widget import Screen
 
@@ -265,6 +266,20 @@ def test_no_lock_is_held_while_functions_of_the_user_run(stream, output, pump):
     go_on.set()
     for each in (view, other):
         each.stop()
+
+
+def test_a_view_ends_with_its_scope_and_leaves_it_with_its_own_end(stream, output, pump):
+    scope = Scope()
+    with inside(scope):
+        view = View(Table(stream, 5, None, ""), 20, pump)
+    view._ipython_display_()
+    scope.end()
+    assert output.published[-1][0]["text/html"].endswith("its cell was run again</p>")
+    assert not stream.observers
+    scope = Scope()
+    with inside(scope):
+        View(Table(stream, 5, None, ""), 20, pump).stop()
+    assert len(scope) == 0
 
 
 def test_at_the_exit_those_that_are_shown_freeze(view, stream, output, pump):

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
+from pictures import cells
 from servers import Seen
 
 from rxsocket import Backoff, CloseException, ConnectionException, Gap, SendException, Session, codec_of, websocket
@@ -53,6 +54,10 @@ def test_it_begins_as_connect_returns_one():
     assert (session.url, session.protocol, session.current_state) == ("ws://host/feed", None, Connecting())
     assert session.start() is session
     assert repr(session) == "<FakeSession ws://host/feed Connecting>"
+    assert session.name is None
+    named = FakeSession("ws://host/feed", name="<b>")
+    assert (named.name, repr(named)) == ("<b>", "<FakeSession <b> ws://host/feed Connecting>")
+    assert cells(named._repr_html_())[0] == ["● FakeSession <b>"]
 
 
 def test_messages_come_and_go():

@@ -12,6 +12,7 @@ from servers import DEADLINE, EchoServer
 
 from rxsocket import websocket
 from rxsocket.loops import last
+from rxsocket.scopes import owned
 from rxsocket.subjects import BehaviorSubject, Subject, guarded
 
 
@@ -69,7 +70,7 @@ def test_what_it_ends_with_is_raised(subject):
 def test_a_current_value_is_the_last_item_of_a_stream_that_has_ended():
     value = BehaviorSubject(1, "value", fail)
     value.on_completed()
-    assert asyncio.run(last(value)) == 1
+    assert asyncio.run(last(value, owned)) == 1
 
 
 def test_who_is_cancelled_is_not_subscribed_any_more(subject):
@@ -86,7 +87,7 @@ def test_a_sessions_own_streams_are_awaited(server: EchoServer):
     async def main() -> None:
         async with websocket(server.url).aconnect() as session:
             assert 0 < await session.ping() < DEADLINE
-            last_text = asyncio.ensure_future(last(session.messages.body.pipe(ops.take(2))))
+            last_text = asyncio.ensure_future(last(session.messages.body.pipe(ops.take(2)), owned))
             await session.asend("one")
             await session.asend("two")
             assert await last_text == "two"

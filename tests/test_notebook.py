@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 import reactivex
-from front_end import Kernel, frame_of, is_idle
+from front_end import FrontEnd, frame_of
 from reactivex.subject import Subject
 
 from rxsocket import RootStore, record, replay
@@ -74,8 +74,8 @@ def test_a_plot_ends_with_its_stream():
 
 
 @pytest.fixture(scope="module")
-def kernel() -> Iterator[Kernel]:
-    with Kernel() as kernel:
+def kernel() -> Iterator[FrontEnd]:
+    with FrontEnd() as kernel:
         kernel.run(
             "import sys, threading, time\n"
             "from reactivex.subject import Subject\n"
@@ -96,7 +96,7 @@ def model(messages) -> str:
 
 
 def test_a_cells_value_is_shown_by_a_widget_or_else_by_html_or_text(kernel):
-    messages = kernel.run("view = nb.live(stream, title='<b>')\nview")
+    messages = kernel.told_by("view = nb.live(stream, title='<b>')\nview")
     data = shown(messages)
     assert set(data) == {"text/plain", "text/html", WIDGET}
     assert data["text/plain"].startswith("Live <b>")
@@ -109,7 +109,7 @@ def test_a_cells_value_is_shown_by_a_widget_or_else_by_html_or_text(kernel):
 
 def test_frames_come_while_a_cell_runs_and_all_of_them_again_every_second(kernel):
     kernel.run("view = nb.plot(stream, lambda item: item)\nview")
-    messages = kernel.run("for number in range(25):\n    stream.on_next(number)\n    time.sleep(0.06)")
+    messages = kernel.told_by("for number in range(25):\n    stream.on_next(number)\n    time.sleep(0.06)")
     frames = [frame for message in messages if (frame := frame_of(message)) is not None]
     assert len(frames) >= 8
     assert 1 <= sum(frame["whole"] for frame in frames) <= 3
@@ -119,7 +119,7 @@ def test_frames_come_while_a_cell_runs_and_all_of_them_again_every_second(kernel
 
 
 def test_between_cells_frames_wait_for_those_that_were_drawn(kernel):
-    messages = kernel.run(
+    messages = kernel.told_by(
         "view = nb.plot(stream, lambda item: item, fps=20)\n"
         "ended = threading.Event()\n"
         "def feed():\n"
@@ -131,27 +131,27 @@ def test_between_cells_frames_wait_for_those_that_were_drawn(kernel):
     )
     comm_id = model(messages)
     kernel.say(comm_id, {"ask": True})
-    first = frame_of(kernel.until(lambda message: (frame_of(message) or {}).get("whole")))
+    first = frame_of(kernel.next(lambda message: (frame_of(message) or {}).get("whole")))
     last = first["number"]
     for _ in range(10):
         kernel.say(comm_id, {"drawn": last})
-        last = frame_of(kernel.until(lambda message, last=last: (frame_of(message) or {}).get("number", 0) > last))[
+        last = frame_of(kernel.next(lambda message, last=last: (frame_of(message) or {}).get("number", 0) > last))[
             "number"
         ]
     kernel.run("ended.set()\nthread.join()")
-    frames = [frame for message in kernel.run("view.stop()") if (frame := frame_of(message))]
+    frames = [frame for message in kernel.told_by("view.stop()") if (frame := frame_of(message))]
     assert frames[-1]["note"]["text"] == "stopped"
     kernel.say(comm_id, {"ask": True})
-    again = frame_of(kernel.until(frame_of))
+    again = frame_of(kernel.next(frame_of))
     assert (again["whole"], again["note"]) == (True, {"text": "stopped", "mood": "over"})
 
 
 def test_freeze_replaces_the_output_by_an_image(kernel):
-    messages = kernel.run("view = nb.plot(stream, lambda item: item, unit='EUR')\nview")
+    messages = kernel.told_by("view = nb.plot(stream, lambda item: item, unit='EUR')\nview")
     display_id = next(each for each in messages if each["msg_type"] == "display_data")["content"]["transient"][
         "display_id"
     ]
-    messages = kernel.run("stream.on_next(1)\nstream.on_next(2)\nview.freeze()")
+    messages = kernel.told_by("stream.on_next(1)\nstream.on_next(2)\nview.freeze()")
     (update,) = (each for each in messages if each["msg_type"] == "update_display_data")
     assert update["content"]["transient"]["display_id"] == display_id
     data = update["content"]["data"]
@@ -163,13 +163,26 @@ def test_freeze_replaces_the_output_by_an_image(kernel):
 
 def test_without_the_widget_html_is_replaced(kernel):
     kernel.run("from rxsocket import widget\nmade = widget._widget_class\nwidget._widget_class = lambda: None")
-    messages = kernel.run("view = nb.live(stream)\nview")
+    messages = kernel.told_by("view = nb.live(stream)\nview")
     assert set(shown(messages)) == {"text/plain", "text/html"}
-    messages = kernel.run("for number in range(20):\n    stream.on_next(number)\n    time.sleep(0.05)")
+    messages = kernel.told_by("for number in range(20):\n    stream.on_next(number)\n    time.sleep(0.05)")
     updates = [each["content"]["data"] for each in messages if each["msg_type"] == "update_display_data"]
     assert 3 <= len(updates) <= 6
     assert "<td>" in updates[-1]["text/html"]
     kernel.run("view.stop()\nwidget._widget_class = made")
+
+
+def test_a_cell_that_is_run_again_has_one_view_and_others_say_why_theirs_has_ended(kernel):
+    kernel.run("views = []")
+    for _ in range(5):
+        kernel.run("views.append(nb.live(stream))\nviews[-1]", cell="one")
+    assert kernel.value("len(stream.observers)") == "1"
+    assert kernel.value("[repr(each) for each in views]").count("stopped") == 4
+    kernel.run("display(views[-1])", cell="two")
+    messages = kernel.told_by("views.append(nb.live(stream))\nviews[-1]", cell="one")
+    updates = [each["content"]["data"]["text/html"] for each in messages if each["msg_type"] == "update_display_data"]
+    assert [each.endswith("its cell was run again</p>") for each in updates] == [True]
+    kernel.run("views[-1].stop()")
 
 
 def test_the_pump_ends_with_the_last_view(kernel):
@@ -178,8 +191,8 @@ def test_the_pump_ends_with_the_last_view(kernel):
 
 
 def test_at_its_end_the_kernel_leaves_the_last_pictures():
-    with Kernel() as kernel:
-        request = kernel.begin(
+    with FrontEnd() as kernel:
+        kernel.run(
             "from reactivex.subject import Subject\n"
             "from rxsocket import notebook as nb\n"
             "stream = Subject()\n"
@@ -187,7 +200,6 @@ def test_at_its_end_the_kernel_leaves_the_last_pictures():
             "display(view)\n"
             "stream.on_next(1)"
         )
-        kernel.until(lambda message: is_idle(message, request))
         kernel.shut_down()
-        update = kernel.until(lambda message: message["msg_type"] == "update_display_data")
+        update = kernel.next(lambda message: message["msg_type"] == "update_display_data")
         assert "the kernel has ended" in update["content"]["data"]["text/html"]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from cassettes import CUT, END, LOST, URL, expected
+from pictures import cells
 from servers import DEADLINE, Seen, Wire
 
 from rxsocket import Cassette, CassetteException, MessageEvent, Recording, record, recording, replay, websocket
@@ -376,3 +377,11 @@ def test_what_this_sides_types_and_functions_raise_is_not_recorded_since_they_ra
         assert Seen(again.messages.decode(int)).items == []
         again.start()
         assert [type(error).__name__ for error in errors.all()] == ["DecodeException"]
+
+
+def test_a_picture_of_it_says_what_it_has(tmp_path):
+    session = SimulatedSession(URL)
+    with record(session, tmp_path / "feed.jsonl") as recorded:
+        live(session)
+    rows = dict(cells(recorded._repr_html_())[1:])
+    assert (rows["state"], rows["session"], rows["messages"]) == ("ended", URL, "3")

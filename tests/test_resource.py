@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pictures import cells
 
 from rxsocket.errors import DecodeException
 from rxsocket.resource import Resource, next_id
@@ -162,3 +163,10 @@ def test_next_ids_are_short_and_differ() -> None:
     assert {len(one) for one in ids} == {10}
     assert "".join(ids).isalnum()
     assert Person("A").id != Person("A").id
+
+
+def test_it_shows_what_it_is_of() -> None:
+    empty = "Person(name='', age=0, friends=(), id='')"
+    assert repr(JSON) == f"<Resource Person as json, empty {empty}>"
+    rows = dict(cells(JSON._repr_html_())[1:])
+    assert (rows["entity"], rows["format"], rows["empty"]) == ("Person", "json", empty)

@@ -34,7 +34,7 @@ def test_a_badge_says_how_a_session_stands_and_what_goes_through_it():
     session = FakeSession("wss://host/feed", reconnect=Backoff())
     badge = Badge(session)
     badge.start(nothing)
-    assert (seen(badge).mood, seen(badge).word, seen(badge).title) == ("wait", "Connecting", "wss://host/feed")
+    assert (seen(badge).mood, seen(badge).word, seen(badge).title) == ("busy", "Connecting", "wss://host/feed")
     session.messages.subscribe(lambda _: None)
     session.open()
     session.receive("hello")
@@ -49,7 +49,7 @@ def test_a_badge_says_how_a_session_stands_and_what_goes_through_it():
     session.pong(0.0123)
     assert dict(seen(badge).facts)["round trip"] == "12.3 ms"
     session.lose()
-    assert (seen(badge).mood, seen(badge).word) == ("wait", "Connecting, try 1")
+    assert (seen(badge).mood, seen(badge).word) == ("busy", "Connecting, try 1")
     assert dict(seen(badge).facts)["losses"] == "1"
     assert badge.end is None
 

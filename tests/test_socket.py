@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 from peers import DEADLINE, Peer, Server
+from pictures import cells
 from reactivex import operators as ops
 from websockets.utils import apply_mask
 
@@ -702,3 +703,23 @@ def test_a_host_that_is_not_ascii_is_looked_up_as_idna_and_named_when_not_found(
     assert isinstance(event.cause, ConnectionException)
     assert "xn--bcher-kva.invalid" in event.reason
     assert "could not be found" in event.reason
+
+
+def test_a_picture_of_a_socket_has_what_was_chosen_and_no_secret():
+    socket = websocket(
+        "ws://me:secret@host/feed",
+        "chat",
+        headers={"X": "secret"},
+        cookies={"a": "secret"},
+        proxy="http://me:secret@host:1",
+        close_timeout=2.0,
+    )
+    assert repr(socket) == "<Socket ws://host/feed chat>"
+    assert dict(cells(socket._repr_html_())[1:]) == {
+        "url": "ws://host/feed",
+        "sub-protocols": "chat",
+        "headers": "given",
+        "cookies": "given",
+        "proxy": "given",
+        "close_timeout": "2.0",
+    }

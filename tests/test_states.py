@@ -9,6 +9,7 @@ from typing import get_args
 
 import pytest
 from msgspec import structs
+from pictures import cells
 
 from rxsocket.errors import ConnectionException
 from rxsocket.frames import Close
@@ -105,3 +106,20 @@ def test_a_close_event_says_by_itself_only_what_it_must() -> None:
     assert (event.cause, event.sent, event.received, event.connection, event.unsent) == (None, None, None, 1, 0)
     cause = ConnectionException("lost")
     assert structs.replace(event, cause=cause).cause is cause
+
+
+def test_the_events_of_a_connection_are_shown_as_text():
+    event = CloseEvent(1011, "<b>", "server", was_clean=True, cause=ConnectionException("<i>"), unsent=2000)
+    rows = cells(event._repr_html_())
+    assert rows[0] == ["● CloseEvent"]
+    assert dict(rows[1:]) == {
+        "code": "1011",
+        "reason": "<b>",
+        "begun by": "server",
+        "clean": "yes",
+        "connection": "1",
+        "lost on the way out": "2,000 bytes",
+        "cause": "ConnectionException: <i>",
+    }
+    rows = cells(OpenEvent("ws://host/", "<b>", 2, {"set-cookie": "secret"})._repr_html_())
+    assert rows[1:] == [["url", "ws://host/"], ["sub-protocol", "<b>"], ["connection", "2"]]

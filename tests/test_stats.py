@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 import reactivex.operators as ops
 from msgspec import structs
+from pictures import cells
 from servers import Seen
 
 from rxsocket import Backoff, Deflate, Session, websocket
@@ -246,3 +247,9 @@ def test_counters_begin_with_nothing():
     counters = Counters()
     names: list[str] = list(Counters.__slots__)
     assert {name: getattr(counters, name) for name in names if getattr(counters, name)} == {}
+
+
+def test_figures_are_shown_with_their_names():
+    rows = dict(cells(structs.replace(NONE, bytes_in=12345, round_trip=0.01)._repr_html_())[1:])
+    assert (rows["bytes_in"], rows["round_trip"], rows["uptime"]) == ("12,345", "10 ms", "none")
+    assert "time" not in rows

@@ -9,12 +9,13 @@ from typing import Any
 
 import msgspec
 import pytest
+from pictures import cells
 from reactivex.subject import Subject
 from threads import in_threads
 
 from rxsocket.errors import SubscriberException
 from rxsocket.handlers import EmittingHandler, Handler, handled_by
-from rxsocket.lenses import Lens, element, key, or_default
+from rxsocket.lenses import Lens, element, index, key, or_default
 from rxsocket.store import RootStore, Store, SubStore, handler
 from rxsocket.updates import Change
 
@@ -97,7 +98,7 @@ class TestValues:
         assert (store.id, store.path) == ("person", "")
         assert (city.id, city.path) == ("person.address.city", ".address.city")
         assert store.sub(or_default(Person(""))).id == "person"  # type: ignore[arg-type]
-        assert repr(city) == "<SubStore person.address.city>"
+        assert repr(city) == "<SubStore person.address.city 'Oslo'>"
 
     def test_without_an_id_a_store_is_named_by_its_class_and_a_number(self) -> None:
         one, two = PersonStore(Person("A")), PersonStore(Person("A"))
@@ -535,3 +536,31 @@ class TestThreads:
         assert store.current == 600
         for values in logs:
             assert values == list(range(values[0], 601))
+
+
+class TestPictures:
+    def test_a_store_shows_its_value(self) -> None:
+        store = RootStore([1, 2], id="numbers")
+        assert repr(store) == "<RootStore numbers [1, 2]>"
+        assert cells(html_of(store)) == [["RootStore numbers"], ["0", "1"], ["1", "2"]]
+
+    def test_a_picture_is_no_subscription_and_has_no_effect(self) -> None:
+        store = RootStore({"a": "<script>"}, id="<b>")
+        assert cells(html_of(store)) == [["RootStore <b>"], ["'a'", "'<script>'"]]
+        assert store._updates.states.observers == ()
+
+    def test_of_a_large_value_there_is_a_part(self) -> None:
+        store = RootStore(["x" * 1000] * 1000)
+        assert len(html_of(store)) < 4000
+        assert cells(html_of(store))[-1] == ["…", "995 more"]
+        assert len(repr(store)) < 300
+
+    def test_a_sub_store_whose_part_is_gone_says_so(self) -> None:
+        numbers: RootStore[list[int]] = RootStore([], id="numbers")
+        first = numbers.sub(index(0))
+        assert repr(first) == "<SubStore numbers.0 gone: IndexError>"
+        assert cells(html_of(first))[1] == ["value", "gone: IndexError"]
+
+
+def html_of(store: Store[Any]) -> str:
+    return store._repr_html_()

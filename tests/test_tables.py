@@ -66,7 +66,7 @@ def test_of_many_fields_the_first_are_shown():
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        ("x" * 1_000_000, "x" * 120 + "… (1,000,000 characters)"),
+        ("x" * 1_000_000, "x" * 119 + "… (1,000,000 characters)"),
         (b"\x00" * 1_000_000, repr(b"\x00" * 30) + "… (1,000,000 bytes)"),
         (bytearray(b"ab"), "b'ab'"),
         (memoryview(bytes(1_000_000)), "<memory of 1,000,000 bytes>"),

@@ -2,7 +2,7 @@
 
 /**
  * @typedef {{text: string, mood: Mood}} Note
- * @typedef {"good" | "wait" | "bad" | "over"} Mood
+ * @typedef {"good" | "busy" | "bad" | "over"} Mood
  * @typedef {{number: number, whole: boolean, note: Note | null, picture: any}} Frame
  * @typedef {{title: string, mood: Mood, word: string, facts: [string, string][], portion: number | null,
  *   action: string, columns: string[], rows: {cells: string[], is_changed: boolean}[], remarks: string[]}} Sheet
@@ -11,7 +11,7 @@
  */
 
 /** @type {Record<Mood, string>} on a light ground, and on a dark one they can be told from it, too */
-const MOODS = { good: "#2e9e4f", wait: "#c98500", bad: "#e5484d", over: "#848d97" };
+const MOODS = { good: "#2e9e4f", busy: "#c98500", bad: "#e5484d", over: "#848d97" };
 const LINES = {
   light: ["#1f6fb4", "#c2510c", "#2e8540", "#8e44ad", "#a6761d", "#0b8a8f", "#c0267e", "#5a6b7b"],
   dark: ["#6cb2f2", "#f59e62", "#6fcf84", "#cf9bf0", "#e0bd6a", "#5ccfd3", "#f58cc4", "#aab6c2"],
