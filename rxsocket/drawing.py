@@ -11,7 +11,7 @@ from itertools import chain, groupby
 
 from msgspec import Struct
 
-from .markup import Mood, dot
+from .markup import LEFT, Mood, dot
 from .series import Line, thinned, ticks
 
 __all__ = [
@@ -30,7 +30,7 @@ LINES = ("#1f6fb4", "#c2510c", "#2e8540", "#8e44ad", "#a6761d", "#0b8a8f", "#c02
 DASHES = ("", "6 3", "2 3")  # of the lines beyond so many: no two look the same
 
 WIDTH, HEIGHT = 720, 280
-LEFT, RIGHT, TOP, BOTTOM = 64, 14, 12, 30
+INSET, RIGHT, TOP, BOTTOM = 64, 14, 12, 30  # between the picture and the lines
 LEGEND = 22  # pixels of a row of the legend
 LEAST, MOST = 1e-4, 1e6  # numbers that are written out
 NAME = 24  # characters of a line's name
@@ -107,9 +107,10 @@ def sheet_html(sheet: Sheet) -> str:
     if sheet.facts:
         parts.append("<p>" + " · ".join(f"{escape(name)} <b>{escape(text)}</b>" for name, text in sheet.facts) + "</p>")
     if sheet.columns:
-        heads = "".join(f"<th>{escape(each)}</th>" for each in sheet.columns)
+        heads = "".join(f"<th{LEFT}>{escape(each)}</th>" for each in sheet.columns)
         rows = "".join(
-            "<tr>" + "".join(f"<td>{_marked(cell, row)}</td>" for cell in row.cells) + "</tr>" for row in sheet.rows
+            "<tr>" + "".join(f"<td{LEFT}>{_marked(cell, row)}</td>" for cell in row.cells) + "</tr>"
+            for row in sheet.rows
         )
         parts.append(f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>")
     parts += [f"<p>{escape(each)}</p>" for each in sheet.remarks]
@@ -139,7 +140,7 @@ def plot_svg(axes: Axes, lines: Sequence[Line]) -> str:
     named = [(line.name, _colour(place), _dash(place)) for place, line in enumerate(lines)]
     legend = _legend(named) if len(lines) > 1 else []
     top = TOP + LEGEND * len({y for *_, y in legend}) + (16 if axes.unit else 0)
-    points = [thinned(line.xs, line.ys, WIDTH - LEFT - RIGHT) for line in lines]
+    points = [thinned(line.xs, line.ys, WIDTH - INSET - RIGHT) for line in lines]
     xs = [x for x, _ in chain.from_iterable(points) if math.isfinite(x)]
     ys = [y for _, y in chain.from_iterable(points) if math.isfinite(y)]
     parts = [
@@ -152,15 +153,15 @@ def plot_svg(axes: Axes, lines: Sequence[Line]) -> str:
     if not xs or not ys:
         parts.append(f'<text x="{WIDTH / 2}" y="{HEIGHT / 2}" text-anchor="middle">nothing to draw yet</text></svg>')
         return "".join(parts)
-    across = _Scale(min(xs), max(xs), LEFT, WIDTH - RIGHT)
+    across = _Scale(min(xs), max(xs), INSET, WIDTH - RIGHT)
     low, high = _roomy(min(ys), max(ys))
     up = _Scale(low, high, HEIGHT - BOTTOM, top)
     if axes.unit:
-        parts.append(f'<text x="{LEFT}" y="{top - 6}" fill="#57606a">{escape(axes.unit)}</text>')
+        parts.append(f'<text x="{INSET}" y="{top - 6}" fill="#57606a">{escape(axes.unit)}</text>')
     for value in ticks(low, high, 5):
         y = up(value)
-        parts.append(f'<path d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}" stroke="#d8dee4"/>')
-        parts.append(f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{number(value)}</text>')
+        parts.append(f'<path d="M{INSET} {y:.1f}H{WIDTH - RIGHT}" stroke="#d8dee4"/>')
+        parts.append(f'<text x="{INSET - 8}" y="{y + 4:.1f}" text-anchor="end">{number(value)}</text>')
     parts += [
         f'<text x="{x:.1f}" y="{HEIGHT - 10}" text-anchor="middle">{escape(text)}</text>'
         for x, text in _below(axes, across)
@@ -201,9 +202,9 @@ def _below(axes: Axes, across: _Scale) -> list[tuple[float, str]]:
     """The texts of the lower axis, each with the middle of where it stands."""
     if axes.x:
         found = [(across(value), number(value)) for value in ticks(across.low, across.high, 6)]
-        return [(x, text) for x, text in found if LEFT + 10 < x < WIDTH - 60] + [(WIDTH - 34, axes.x[:10])]
+        return [(x, text) for x, text in found if INSET + 10 < x < WIDTH - 60] + [(WIDTH - 34, axes.x[:10])]
     ends = dict.fromkeys((across.low, (across.low + across.high) / 2, across.high))
-    places = (LEFT + 26, (LEFT + WIDTH - RIGHT) / 2, WIDTH - RIGHT - 28)
+    places = (INSET + 26, (INSET + WIDTH - RIGHT) / 2, WIDTH - RIGHT - 28)
     return [(x, _clock(value)) for x, value in zip(places, ends, strict=False)]
 
 
@@ -236,12 +237,12 @@ def _dash(place: int) -> str:
 def _legend(named: Sequence[tuple[str, str, str]]) -> list[tuple[str, str, str, float, float]]:
     """Where each line's name stands, in as many rows as they need."""
     found: list[tuple[str, str, str, float, float]] = []
-    x, y = float(LEFT), TOP + LEGEND / 2
+    x, y = float(INSET), TOP + LEGEND / 2
     for name, colour, dash in named:
         text = name if len(name) <= NAME else name[: NAME - 1] + "…"
         width = 34 + CHARACTER * len(text)
-        if x + width > WIDTH - RIGHT and x > LEFT:
-            x, y = float(LEFT), y + LEGEND
+        if x + width > WIDTH - RIGHT and x > INSET:
+            x, y = float(INSET), y + LEGEND
         found.append((text, colour, dash, x, y))
         x += width
     return found

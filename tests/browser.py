@@ -19,14 +19,14 @@ globalThis.show = async (source, style, kind) => {
   document.head.append(Object.assign(document.createElement("style"), { textContent: style }));
   document.body.style.cssText = "margin: 12px; background: Canvas";
   const el = document.body.appendChild(document.createElement("div"));
-  const listeners = new Set();
+  const listeners = {};
   globalThis.sent = [];
   globalThis.faults = [];
   addEventListener("error", (event) => faults.push(event.message));
   const model = {
     get: () => kind,
-    on: (_name, listener) => listeners.add(listener),
-    off: (_name, listener) => listeners.delete(listener),
+    on: (name, listener) => (listeners[name] ??= new Set()).add(listener),
+    off: (name, listener) => listeners[name].delete(listener),
     send: (content) => sent.push(content),
   };
   globalThis.feed = (frame, buffers) => {
@@ -35,8 +35,9 @@ globalThis.show = async (source, style, kind) => {
       const bytes = Uint8Array.from(" " + atob(text), (each) => each.charCodeAt(0));
       return new DataView(bytes.buffer, 1);
     });
-    for (const listener of listeners) listener(frame, views);
+    for (const listener of listeners["msg:custom"]) listener(frame, views);
   };
+  globalThis.lose = () => listeners["comm_live_update"].forEach((listener) => listener());
   const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
   globalThis.leave = (await import(url)).default.render({ model, el });
 };

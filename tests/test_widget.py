@@ -53,7 +53,7 @@ def test_html_is_replaced_four_times_a_second_at_the_most(monkeypatch):
         shown.append(screen.show(source.take(number), last=False))
     assert [place for place, done in enumerate(shown) if done] == [0, 3, 6, 9]
     assert [(display_id, update) for _, display_id, update in published] == [("id", True)] * 4
-    assert "<td>9</td>" in published[-1][0]["text/html"].replace("<b>", "").replace("</b>", "")
+    assert ">9<" in published[-1][0]["text/html"]
     assert published[-1][0]["text/plain"].startswith("Live items")
     assert screen.show(source.take("last"), last=True)
     assert "last" in published[-1][0]["text/html"]
@@ -193,6 +193,16 @@ def test_a_view_asks_for_all_and_tells_what_it_has_drawn(open_page):
     page.evaluate("leave()")
     page.feed(source.take(3).frame(whole=True), whole=True)
     assert page.texts("td")[0] == "2"
+
+
+def test_a_view_whose_kernel_is_gone_says_so_until_a_frame_comes(open_page):
+    page = open_page("sheet")
+    source = table()
+    page.draw(source.take(1), whole=True)
+    page.evaluate("lose()")
+    assert page.texts(".rx-note:not([hidden])") == ["the kernel is gone"]
+    page.draw(source.take(2), whole=False)
+    assert page.texts(".rx-note:not([hidden])") == []
 
 
 def test_what_comes_from_the_network_is_never_markup(open_page):

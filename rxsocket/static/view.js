@@ -724,10 +724,17 @@ export default {
     const view = model.get("kind") === "plot" ? new PlotView(root, soon) : new SheetView(root, press);
     root.dataset.drawn = "0";
     root.append(note);
+    // Told when the way to the kernel is cut, as by its restart: what is drawn is old then, until a frame comes.
+    const lost = () => {
+      standing.show("over", "the kernel is gone");
+      note.hidden = false;
+    };
     model.on("msg:custom", take);
+    model.on("comm_live_update", lost);
     ask();
     return () => {
       model.off("msg:custom", take);
+      model.off("comm_live_update", lost);
       cancelAnimationFrame(request);
       view.end();
     };
