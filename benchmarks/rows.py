@@ -107,7 +107,7 @@ PRIVATE = Metric("private", "private, kB each", lower=True)
 SECONDS = Metric("seconds", "all served, s", lower=True)
 FAILURES = Metric("failures", "failures", lower=True)
 UPDATES = Metric("rate", "updates/s")
-GROWTH = Metric("growth", "each, to at a 10th", lower=True)
+GROWTH = Metric("growth", "growth", lower=True)
 IMPORT = Metric("milliseconds", "ms", lower=True)
 
 

@@ -10,18 +10,19 @@ floor modules
 12    ``demo``: what the command shows (extra ``demo``); ``commands``: record, replay, serve, listen; ``notebook``: live
       views in Jupyter (extra ``notebook``)
 11    ``sync``: a store and a server kept the same; ``hub``: a server to sync with and to chat on (extra ``hub``);
-      ``serving``: plays a cassette to clients (extra ``hub``); ``lines``: messages for a terminal; ``demo_stage``:
-      where the demo's steps play; ``sheets``: sessions, streams, stores and replays as texts
-10    ``socket``: an endpoint, described; ``testing``: what tests of users' own code need
+      ``serving``: plays a cassette to clients (extra ``hub``); ``lines``: messages for a terminal; ``testing``: what
+      tests of users' own code need; ``demo_stage``: where the demo's steps play; ``sheets``: what a
+      notebook's views say of sessions, streams, stores and replays
+10    ``socket``: an endpoint, described; ``scripted``: a server that plays scripts; ``proxy``: of faults
 9     ``cold``: a session while somebody is subscribed; ``jsonrpc``: calls over a session; ``leftovers``: sessions left
       open; ``roster``: those that are open; ``demo_view``: the demo in a terminal, or in plain lines
-8     ``session``: a connection to a server, as its user has it; ``marbles``: diagrams of fake ones
+8     ``socket_session``: a session over the network, and all that are open; ``marbles``: diagrams of fake ones
 7     ``runner``: a session's thread, through all its connections; ``replaying``: plays what a session told; ``fake``:
       a session that a test tells what to tell
-6     ``conversation``: what a session says and hears on one of them, from any thread; ``exchange``: topics, replies and
-      values; ``simulated``: a session without a network; ``recording``: of what a session tells
-5     ``channel``: an open connection in messages; ``streams``: what there is to hear of a session; ``scripted``: a
-      server that plays scripts; ``display``: the life of a view in a notebook
+6     ``conversation``: what a session says and hears on one of them, from any thread; ``session``: as its
+      user has it, with topics and replies; ``simulated``: one without a network; ``recording``: of what one tells
+5     ``channel``: an open connection in messages; ``streams``: what there is to hear of a session; ``display``: the
+      life of a view in a notebook
 4     ``opening``: makes a connection, by websocket-client; ``lifecycle``: where a session stands, as streams;
       ``outgoing``: what is on its way out; ``messages``: what a session receives, as streams; ``cassette``: what it
       told, in a file; ``topics``: that a server is told of; ``replies``: to what was asked; ``served``: a client of
@@ -38,14 +39,14 @@ floor modules
       and SVG
 1     ``subjects``; ``codec``: of values that go as messages; ``urls``: which can work; ``frames``: RFC 6455's;
       ``deflate``: RFC 7692, without I/O; ``backoff``: when to try again; ``backlog``: what waits for a subscriber;
-      ``proxy``: of faults; ``emitted``: what a stream emits, held to what it should; ``stats``: what a session counts;
-      ``cells``: of a notebook, each with its scope; ``tables``: items as rows of text
+      ``emitted``: what a stream emits, held to what it should; ``stats``: what a session counts; ``cells``: of a
+      notebook, each with its scope; ``tables``: items as rows of text
 0     ``errors``; ``lenses``; ``loops``: of asyncio, told by threads; ``handlers``: of a store; ``checks``: of numbers
       that are chosen; ``masking``: of frames; ``waiting``: for a socket; ``keepalive``: of a connection; ``keeper``: of
       sessions that are held up; ``deadlines``: many, on one thread; ``chat``: the hub's rooms; ``entity``: what clients
       of a hub's path share; ``passage``: through a proxy of faults; ``markup``: what a notebook shows of a value;
-      ``scopes``: of what ends together; ``leaving``: what is done before the process ends;
-      ``pump``: draws views, on one thread; ``flow``: of frames to a browser; ``series``: the points of lines
+      ``scopes``: of what ends together; ``pump``: draws views, on one thread; ``flow``: of frames to a
+      browser; ``series``: the points of lines
 ===== =================================================================================================================
 """
 
@@ -86,12 +87,14 @@ from .messages import MessageEvent, Messages
 from .recording import Recording, record
 from .replaying import Replay, replay
 from .resource import Resource, next_id
-from .roster import Sessions, close_all, sessions
+from .roster import Sessions, sessions
 from .session import Session
 from .socket import Socket, websocket
+from .socket_session import close_all
 from .states import Closed, CloseEvent, Closing, Connecting, EndException, Initiator, Open, OpenEvent, State
 from .stats import Rates, Stats
 from .store import RootStore, Store, SubStore, handler
+from .streams import Streams
 from .sync import Sync, SyncStatus, sync_with
 from .updates import Change
 
@@ -148,6 +151,7 @@ __all__ = [
     "State",
     "Stats",
     "Store",
+    "Streams",
     "SubStore",
     "SubscriberException",
     "Sync",

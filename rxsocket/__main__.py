@@ -5,9 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 import math
-import signal
 import sys
-import time
 from collections.abc import Sequence
 from importlib.metadata import version
 
@@ -61,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     command: str | None = arguments.command
     try:
         if command == "hub":
-            return _hub(arguments.host, arguments.port)
+            return commands.hub(arguments.host, arguments.port)
         if command == "demo":
             return _demo(arguments.save)
         if command is not None:
@@ -220,26 +218,6 @@ def _port(text: str) -> int:
     if not 0 <= port <= 65_535:  # noqa: PLR2004 that is what a port is
         raise argparse.ArgumentTypeError(f"a port is a number from 0 to 65535, not {text!r}")
     return port
-
-
-def _hub(host: str, port: int) -> int:
-    from .hub import Hub  # noqa: PLC0415 it needs the extra
-
-    # The signals only leave a mark: an exception out of a handler could come in the middle of the hub's close. SIGINT
-    # is set too, since a shell starts background jobs with it ignored.
-    signals: list[int] = []
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda number, _: signals.append(number))
-    try:
-        with Hub(host, port) as hub:
-            commands.say(f"rxsocket hub: listening on {hub.url} (Ctrl+C stops it)", sys.stdout)
-            while not signals:
-                time.sleep(0.2)  # not for good, since a signal that comes just before it does not end it
-    except OSError as error:
-        commands.say(f"rxsocket hub: {error.strerror}", sys.stderr)
-        return 1
-    commands.say("rxsocket hub: stopped", sys.stdout)
-    return 0
 
 
 def _demo(save: str | None) -> int:

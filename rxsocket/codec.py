@@ -27,10 +27,12 @@ __all__ = [
     "Format",
     "Invalid",
     "MessageT",
+    "Sendable",
     "TypesCodec",
     "check_codec",
     "check_invalid",
     "codec_of",
+    "path_in",
     "to_codec",
     "undecodable",
 ]
@@ -41,6 +43,9 @@ B = TypeVar("B")
 C = TypeVar("C")
 D = TypeVar("D")
 E = TypeVar("E")
+
+Sendable: TypeAlias = MessageT | msgspec.Struct | str | bytes | bytearray | memoryview
+"""What a session can be told to send: what it receives, and any other Struct, by its codec; or a message as it is."""
 
 Format: TypeAlias = Literal["json", "msgpack"]
 """Of the messages that are sent: JSON as text, or MessagePack as binary."""
@@ -208,13 +213,18 @@ def undecodable(name: str, message: str | bytes, error: BaseException) -> Decode
     if isinstance(error, DecodeException):
         return error
     text = str(error) if isinstance(error, msgspec.MsgspecError) else _described(error)
+    failure = DecodeException(f"not a {name}: {text}", message, path_in(text))
+    failure.__cause__ = error
+    return failure
+
+
+def path_in(text: str) -> str:
+    """Return the path of the field at fault that a text of msgspec's names; nothing if it names none."""
     found = _PATH.search(text)
     path = found[1] if found else ""
     if field := _FIELD.match(text):
         path = f"{path or '$'}.{field[1]}"
-    failure = DecodeException(f"not a {name}: {text}", message, path)
-    failure.__cause__ = error
-    return failure
+    return path
 
 
 def _described(error: BaseException) -> str:

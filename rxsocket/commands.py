@@ -1,4 +1,4 @@
-"""What the commands ``record``, ``replay``, ``serve`` and ``listen`` do. All are to be called on the main thread."""
+"""What the commands ``record``, ``replay``, ``serve``, ``hub`` and ``listen`` do. All are for the main thread."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from types import FrameType, TracebackType
-from typing import Any, Self, TextIO, TypeAlias
+from typing import Any, Self, TextIO, TypeAlias, TypeVar
 
 from .errors import CassetteException, RxSocketException
 from .frames import GOING_AWAY, NO_STATUS_RECEIVED, NORMAL_CLOSURE
@@ -25,13 +26,14 @@ from .socket import Socket
 from .states import Closed, CloseEvent, OpenEvent
 from .streams import Streams
 
-__all__ = ["listen", "record", "replay", "say", "serve"]
+__all__ = ["hub", "listen", "record", "replay", "say", "serve"]
 
 TICK_SECONDS = 0.2  # after which a signal is seen at the latest
 PLAIN_SECONDS = 10.0  # between two lines of a recording that goes on, where there is no terminal
-WAITING = 1000  # messages that may wait to be printed; then the session does
+WAITING = 1000  # messages that may wait to be printed, or KiB of them; then the session does
 GOOD_CODES = {NORMAL_CLOSURE, GOING_AWAY, NO_STATUS_RECEIVED}  # that a server closes with in good order
 CLEAR_LINE = "\r\x1b[K"
+T = TypeVar("T")
 _Handler: TypeAlias = Callable[[int, FrameType | None], Any] | int | None
 
 
@@ -135,19 +137,54 @@ def serve(path: str, host: str, port: int, *, speed: float | None) -> int:
     """
     from .serving import serve as begin_to_serve  # noqa: PLC0415 it needs the extra
 
+    return _run("serve", lambda: begin_to_serve(path, host, port, speed=speed), lambda url: f"playing {path} at {url}")
+
+
+def hub(host: str, port: int) -> int:
+    """Run a hub, until a signal; return the exit code.
+
+    Raises:
+        ImportError: The extra ``hub`` is not installed.
+    """
+    from .hub import Hub  # noqa: PLC0415 it needs the extra
+
+    return _run("hub", lambda: Hub(host, port), lambda running: f"listening on {running.url}")
+
+
+def _run(command: str, serve: Callable[[], AbstractContextManager[T]], told: Callable[[T], str]) -> int:
     with _Interrupts() as interrupts, _Log():
         try:
-            with begin_to_serve(path, host, port, speed=speed) as url:
-                say(f"rxsocket serve: playing {path} at {url} (Ctrl+C stops it)", sys.stdout)
+            with serve() as server:
+                say(f"rxsocket {command}: {told(server)} (Ctrl+C stops it)", sys.stdout)
                 while not interrupts:
                     time.sleep(TICK_SECONDS)  # not for good, since a signal that comes just before does not end it
         except CassetteException as error:
-            return _fail("serve", str(error))
+            return _fail(command, str(error))
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
-            return _fail("serve", where + (error.strerror or str(error)))
-    say("rxsocket serve: stopped", sys.stdout)
+            return _fail(command, where + (error.strerror or str(error)))
+    say(f"rxsocket {command}: stopped", sys.stdout)
     return 0
+
+
+class _Inbox(queue.Queue[str | bytes | None]):
+    """Messages that wait, of which each KiB counts as one more: so a thousand small ones fill it, or a few large."""
+
+    def _init(self, maxsize: int) -> None:
+        super()._init(maxsize)
+        self._size = 0
+
+    def _qsize(self) -> int:
+        return super()._qsize() + self._size // 1024
+
+    def _put(self, item: str | bytes | None) -> None:
+        super()._put(item)
+        self._size += len(item or "")
+
+    def _get(self) -> str | bytes | None:
+        item = super()._get()
+        self._size -= len(item or "")
+        return item
 
 
 class _Printer:
@@ -169,7 +206,7 @@ class _Printer:
         self._fields = fields
         self._form: BinaryForm = form
         self._left = count
-        self._inbox: queue.Queue[str | bytes | None] = queue.Queue(WAITING)
+        self._inbox = _Inbox(WAITING)
         # A put waits while it is full: so a reader of the output that is slow makes the server wait.
         self._subscription = session.messages.data.subscribe(
             self._inbox.put, on_completed=lambda: self._inbox.put(None)
@@ -314,7 +351,7 @@ def _fail(command: str, problem: str) -> int:
     return 1
 
 
-def _ended_by_itself(session: Streams) -> CloseEvent | None:
+def _ended_by_itself(session: Streams[Any]) -> CloseEvent | None:
     state = session.current_state
     return state.event if isinstance(state, Closed) else None
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from contextlib import AbstractContextManager
 from functools import partial
 from typing import NoReturn
 
 from .channel import Answer, Channel
+from .codec import MessageT
+from .deadlines import DEADLINES
 from .encoding import encode_close, encode_pong
 from .errors import ConnectionException, ProtocolException, SendException
 from .frames import CONTROL, MAX_REASON, NO_STATUS_RECEIVED, PING, Close, Payload, Ping
@@ -30,7 +31,7 @@ LINGER_SECONDS = 1.0  # for the peer to end the TCP connection after the closing
 session_threads: set[int] = set()
 
 
-class Conversation(Streams):
+class Conversation(Streams[MessageT]):
     """The part of a session that sends, and answers control frames; it neither connects nor waits.
 
     Args:
@@ -48,6 +49,7 @@ class Conversation(Streams):
         super().__init__(
             url,
             self._waiter.wake,
+            options.codec,
             max_held=options.max_held,
             max_held_messages=options.max_held_messages,
             paused=paused,
@@ -74,16 +76,11 @@ class Conversation(Streams):
 
     @property
     def protocol(self) -> str | None:
-        """The sub-protocol that the server picked; None while Connecting, and where it picked none. On any thread."""
+        """As a session's."""
         channel = self._channel
         return None if channel is None else channel.connection.protocol
 
     # --- what is sent, on any thread
-
-    @property
-    def order(self) -> AbstractContextManager[object]:
-        """Is held while a message takes its place in what is sent: for who must know what was sent before what came."""
-        return self._lock
 
     def _enter(self, state: State) -> None:
         super()._enter(state)
@@ -99,6 +96,7 @@ class Conversation(Streams):
 
     def _joinable(self, size: int, *, wait: bool) -> Outgoing:
         """Return what is on its way out, once a message of that size may join it. Under _lock."""
+        wait = wait and not DEADLINES.is_current  # all other deadlines of the process would wait as well
         # Nor does a signal's handler wait for a write that it interrupts itself.
         is_interrupting = self._outgoing is not None and self._outgoing.is_writing
         waits_for_room = wait and threading.get_ident() not in session_threads and not is_interrupting

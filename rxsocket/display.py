@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import threading
 import time
@@ -15,7 +16,6 @@ from reactivex.internal import noop
 
 from .checks import check_number
 from .drawing import Note
-from .leaving import before_end
 from .picture import Picture
 from .pump import PUMP, Pump
 from .scopes import owned
@@ -193,7 +193,7 @@ class View:
 @cache
 def _freeze_at_exit() -> None:
     # What is registered last is done first: so the views freeze before the sessions close, and say nothing of that.
-    before_end(freeze_all)
+    atexit.register(freeze_all)
 
 
 def freeze_all(timeout: float = EXIT_SECONDS) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
@@ -14,11 +15,13 @@ from .checks import MAX_SECONDS, check_number
 
 __all__ = ["Emitted", "emits"]
 
+BEFORE, AFTER = 5, 15  # items that are shown about a place
+
 T = TypeVar("T")
 
 
 class Emitted(Generic[T]):
-    """What a stream emits, as :func:`emits` makes it: from the begin of a ``with`` block on, once.
+    """What a stream emits, as :func:`emits` makes it: from the beginning of a ``with`` block on, once.
 
     Attributes:
         items: What has come, in order.
@@ -34,6 +37,7 @@ class Emitted(Generic[T]):
         any_order: bool,
         others: bool,
         timeout: float,
+        quiet: float,
     ) -> None:
         self._stream = stream
         self._expected = expected
@@ -42,6 +46,7 @@ class Emitted(Generic[T]):
         self._any_order = any_order
         self._others = others
         self._timeout = timeout
+        self._quiet = quiet
         self._subscription: abc.DisposableBase | None = None
         self._changed = threading.Condition()
         self.items: list[T] = []  # under _changed
@@ -50,6 +55,10 @@ class Emitted(Generic[T]):
         self._judged = 0
         self._missing = list(expected)
         self._unexpected: list[T] = []
+        self._has_waited = False  # for all of the timeout
+
+    def __repr__(self) -> str:
+        return f"<Emitted {len(self.items)} items, and {len(self._expected)} expected>"
 
     def __enter__(self) -> Self:
         """Subscribe."""
@@ -61,11 +70,12 @@ class Emitted(Generic[T]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Wait for what is missing, and unsubscribe. If the block raised, that goes on, and nothing is waited for.
+        """Wait for what is missing, and for the quiet, and unsubscribe. If the block raised, nothing is waited for.
 
         Raises:
             AssertionError: Something else was emitted, or something is missing after the timeout, or when it has ended.
         """
+        __tracebackhide__ = True
         try:
             if error is None:
                 self._wait()
@@ -74,6 +84,21 @@ class Emitted(Generic[T]):
                 self._subscription.dispose()
         if error is None and not self._is_fulfilled:
             raise AssertionError(self._failure())
+
+    async def __aenter__(self) -> Self:
+        """Subscribe, on the thread of the loop."""
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Do as at the end of a ``with`` block, while the loop goes on.
+
+        Raises:
+            AssertionError: As :meth:`__exit__` raises it.
+        """
+        __tracebackhide__ = True
+        await asyncio.to_thread(self.__exit__, kind, error, traceback)
 
     def _take(self, item: T) -> None:
         with self._changed:
@@ -86,18 +111,24 @@ class Emitted(Generic[T]):
             self._changed.notify()
 
     def _wait(self) -> None:
-        deadline = time.monotonic() + self._timeout
+        begin = time.monotonic()
+        deadline = begin + self._timeout
+        has_all = False
         while True:
             with self._changed:
                 new, end = self.items[self._judged :], self._end
             for item in new:
                 self._judge(item)
             self._judged += len(new)
-            remaining = deadline - time.monotonic()
-            if self._is_fulfilled or (self._unexpected and not self._others) or end is not False or remaining <= 0:
+            now = time.monotonic()
+            self._has_waited = now >= begin + self._timeout
+            if self._is_fulfilled and not has_all:
+                has_all = True
+                deadline = now + self._quiet
+            if (self._unexpected and not self._others) or end is not False or now >= deadline:
                 return
             with self._changed:
-                self._changed.wait_for(lambda: len(self.items) > self._judged or self._end is not False, remaining)
+                self._changed.wait_for(lambda: len(self.items) > self._judged or self._end is not False, deadline - now)
 
     def _judge(self, item: T) -> None:
         for place, missing in enumerate(self._missing if self._any_order else self._missing[:1]):
@@ -115,26 +146,44 @@ class Emitted(Generic[T]):
         return self._end is True or (self._end is False and not self._completes)
 
     def _failure(self) -> str:
+        in_order = not self._any_order and not self._others
+        place = self._first_difference() if in_order else 0
         lines = [
             "the stream did not emit what was expected",
-            f"expected:     {_shown(self._expected)}{' (in any order)' * self._any_order}",
-            f"got:          {_shown(self.items)}",
+            f"expected:     {_shown(self._expected, place)}{' (in any order)' * self._any_order}",
+            f"got:          {_shown(self.items, place)}",
         ]
-        if self._missing:
-            lines.append(f"missing:      {_shown(self._missing)}")
-        if self._unexpected and not self._others:
-            lines.append(f"not expected: {_shown(self._unexpected)}")
+        if in_order and place < max(len(self._expected), len(self.items)):
+            found, wanted = (_shown(items[place : place + 1]) for items in (self.items, self._expected))
+            lines.append(f"the first difference: item {place + 1} is {found}, and was to be {wanted}")
+        elif not in_order:
+            lines += [f"missing:      {_shown(self._missing)}"] * bool(self._missing)
+            lines += [f"not expected: {_shown(self._unexpected)}"] * bool(self._unexpected and not self._others)
         wanted = f"to fail with {self._error.__name__}" if self._error else "to complete" if self._completes else ""
         if isinstance(self._end, Exception):
             has = f"it failed with {self._end!r}"
+        elif self._end:
+            has = "it has completed"
         else:
-            has = "it has completed" if self._end else f"it has not ended {self._timeout:g} s after the block"
+            has = f"it has not ended{f' {self._timeout:g} s after the block' * self._has_waited}"
         lines.append(f"its end:      {has}{f', and was {wanted}' * bool(wanted)}")
         return "\n".join(lines)
 
+    def _first_difference(self) -> int:
+        pairs = enumerate(zip(self.items, self._expected, strict=False))
+        shorter = min(len(self.items), len(self._expected))
+        return next((place for place, (found, wanted) in pairs if found != wanted), shorter)
 
-def _shown(items: Iterable[object]) -> str:
-    return ", ".join(map(repr, items)) or "nothing"
+
+def _shown(items: Sequence[object], place: int = 0) -> str:
+    """Return items as a text; of many, those about a place."""
+    begin, end = max(0, place - BEFORE), place + AFTER
+    shown = list(map(repr, items[begin:end]))
+    if begin and items:
+        shown.insert(0, f"({min(begin, len(items))} before)")
+    if len(items) > end:
+        shown.append(f"({len(items) - end} more)")
+    return ", ".join(shown) or "nothing"
 
 
 def emits(
@@ -145,20 +194,23 @@ def emits(
     any_order: bool = False,
     others: bool = False,
     timeout: float = 2.0,
+    quiet: float = 0.0,
 ) -> Emitted[T]:
-    """Hold a stream to what it should emit from the begin of a ``with`` block on, until some seconds after its end.
+    """Hold a stream to what it should emit from the beginning of a ``with`` block on, until some seconds after its end.
 
-    At the end of the block it waits for what is missing, and no longer than for that: so what comes too much later is
-    not seen. The stream may deliver on any thread.
+    At the end of the block it waits for what is missing, and no longer than for that and the ``quiet``: so without one,
+    that more comes a moment later is not seen. The stream may deliver on any thread. In a coroutine, ``async with``
+    lets the loop go on while it waits.
 
     Args:
-        stream: What is subscribed to at the begin of the block.
-        *expected: The items, in order; none if it is to emit nothing in the block.
+        stream: What is subscribed to at the beginning of the block.
+        *expected: The items, in order; none if it is to emit nothing, for which there should be a ``quiet``.
         completes: Whether it has to complete, too. If not, it may.
         error: With which kind of exception it has to fail; None where it must not.
         any_order: Whether the items may come in any order.
         others: Whether others may come beside them.
-        timeout: Seconds to wait after the block, at the most.
+        timeout: Seconds to wait after the block for what is missing, at the most.
+        quiet: Seconds for which nothing else may come, once all has come and the block is over.
 
     Raises:
         TypeError: The stream is none, or an option has a wrong type.
@@ -166,13 +218,15 @@ def emits(
 
     Example:
         >>> with emits(session.messages.body, "a", "b"):
-        ...     client.send("a", "b")
+        ...     session.send("a")  # to a server that echoes
+        ...     session.send("b")
     """
     if not isinstance(stream, Observable):
         raise TypeError(f"what emits is an Observable, such as session.messages.body, not {type(stream).__name__}")
     if completes and error is not None:
         raise ValueError("a stream completes or fails, and not both: emits(..., completes=True) or error=")
     check_number("timeout, in seconds,", timeout, float, 0, MAX_SECONDS)
+    check_number("quiet, in seconds,", quiet, float, 0, MAX_SECONDS)
     return Emitted(
         stream,
         expected,
@@ -181,4 +235,5 @@ def emits(
         any_order=any_order,
         others=others,
         timeout=timeout,
+        quiet=quiet,
     )

@@ -6,20 +6,21 @@ import threading
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
-from types import TracebackType
 from typing import NoReturn, Self
 
+from msgspec import Struct
 from reactivex import Observable
 from reactivex.subject import AsyncSubject
 
 from .backoff import Backoff
 from .checks import MAX_SECONDS, check_number
-from .codec import Codec, MessageT
+from .codec import Codec, MessageT, Sendable
+from .deadlines import DEADLINES
 from .encoding import content_of, encode_close
 from .errors import ConnectionException, RxSocketException, SendException
-from .exchange import Content, Exchange
 from .frames import ABNORMAL_CLOSURE, NORMAL_CLOSURE, TEXT, Close
 from .markup import plain
+from .session import Session
 from .simulated import SimulatedSession
 from .states import Closed, CloseEvent, Closing, Connecting, Initiator, Open, OpenEvent
 from .subjects import guarded
@@ -27,7 +28,7 @@ from .subjects import guarded
 __all__ = ["FakeSession"]
 
 
-class FakeSession(SimulatedSession, Exchange[MessageT]):
+class FakeSession(SimulatedSession[MessageT], Session[MessageT]):
     """A stand-in for a :class:`~rxsocket.Session`, in state Connecting, as ``socket.connect()`` returns one.
 
     It has all that a session has, and does in each state what that does, with a server that answers a close at once.
@@ -36,11 +37,11 @@ class FakeSession(SimulatedSession, Exchange[MessageT]):
 
     Args:
         url: Where it is said to lead.
+        name: What it is named.
         codec: As :func:`~rxsocket.websocket` takes it.
         reconnect: By what policy the states say that it connects again; None for a session that ends at a loss.
         send_timeout: Seconds for which ``send`` waits for another thread to :meth:`open`; not in a subscriber.
         paused: Whether to begin paused.
-        name: What it is named.
 
     Attributes:
         sent: What was sent, in order, as it was given; a copy of what is neither immutable nor the codec's.
@@ -61,33 +62,23 @@ class FakeSession(SimulatedSession, Exchange[MessageT]):
         self,
         url: str = "ws://fake",
         *,
+        name: str | None = None,
         codec: Codec[MessageT] | None = None,
         reconnect: Backoff | None = None,
         send_timeout: float = 1.0,
         paused: bool = False,
-        name: str | None = None,
     ) -> None:
         check_number("send_timeout", send_timeout, float, 0, MAX_SECONDS)
-        super().__init__(url, paused=paused)
-        self._exchange_by(codec)
+        super().__init__(url, codec, paused=paused)
+        self._name = name
         self._reconnect = reconnect
         self._send_timeout = send_timeout
-        self._name = name
         self._protocol: str | None = None  # under _lock
         self._number = 0  # under _lock: of the last connection
         self._tellers: set[int] = set()  # threads that deliver; each adds and removes itself
         self._pings: list[AsyncSubject[float]] = []  # under _lock: without a pong
         self._expected = 0  # under _lock: how much of what was sent was expected
-        self.sent: list[MessageT | str | bytes] = []  # under _lock
-
-    @property
-    def name(self) -> str | None:
-        """What it was named; None where it was not."""
-        return self._name
-
-    @property
-    def _title(self) -> str:
-        return "FakeSession" if self._name is None else f"FakeSession {plain(self._name)}"
+        self.sent: list[MessageT | Struct | str | bytes] = []  # under _lock
 
     # --- what a test tells
 
@@ -115,7 +106,7 @@ class FakeSession(SimulatedSession, Exchange[MessageT]):
             self._deliveries.run(self._events.drain)
             self._wake()
 
-    def receive(self, message: MessageT | str | bytes, connection: int | None = None) -> None:
+    def receive(self, message: MessageT | Struct | str | bytes, connection: int | None = None) -> None:
         """Let a message come.
 
         Args:
@@ -165,18 +156,13 @@ class FakeSession(SimulatedSession, Exchange[MessageT]):
         cause = ConnectionException(reason)
         with self._telling():
             with self._lock:
-                state, backoff = self._state, self._reconnect
+                state = self._state
                 if isinstance(state, Closed):
                     raise self._wrong("lose()", "is there")
                 event = self._lost(cause)
                 if isinstance(state, Connecting):
                     self._counters.tries += 1
-                attempt = state.attempt + 1 if isinstance(state, Connecting) else 1
-                following = None
-                if backoff is not None and not backoff.gives_up(attempt):
-                    lost = state.lost if isinstance(state, Connecting) else event
-                    following = Connecting(attempt, backoff.delay(attempt), cause, lost)
-                self._enter(Closed(event) if following is None else following)
+                self._enter(self._following(event) or Closed(event))
             self._tell_end(cause)
 
     def reopen(self, reason: str = "the connection is lost") -> None:
@@ -186,8 +172,13 @@ class FakeSession(SimulatedSession, Exchange[MessageT]):
             reason: As :meth:`lose` takes it.
 
         Raises:
-            RuntimeError: It is closed; or it has no policy, and is closed now.
+            RuntimeError: It is closed, or has no policy by which it connects again.
         """
+        with self._lock:
+            if isinstance(self._state, Closed):
+                raise self._wrong("reopen()", "is there")
+            if self._following(self._lost(ConnectionException(reason))) is None:
+                raise RuntimeError("reopen() needs a session that connects again: FakeSession(reconnect=Backoff())")
         self.lose(reason)
         self.open(self._protocol)
 
@@ -216,7 +207,7 @@ class FakeSession(SimulatedSession, Exchange[MessageT]):
                 self._enter(Closed(event))
             self._tell_end(cause)
 
-    def expect(self, *messages: MessageT | Content, timeout: float = 1.0) -> None:
+    def expect(self, *messages: Sendable[MessageT], timeout: float = 1.0) -> None:
         """Wait for messages to be sent, which must be these, in this order, after those that were expected before.
 
         Args:
@@ -226,6 +217,7 @@ class FakeSession(SimulatedSession, Exchange[MessageT]):
         Raises:
             AssertionError: Something else was sent, or nothing.
         """
+        __tracebackhide__ = True
         for message in messages:
             with self._lock:
                 place = self._expected
@@ -244,6 +236,15 @@ class FakeSession(SimulatedSession, Exchange[MessageT]):
         return self
 
     @property
+    def name(self) -> str | None:
+        """What it was named; None where it was not."""
+        return self._name
+
+    @property
+    def _title(self) -> str:
+        return "FakeSession" if self._name is None else f"FakeSession {plain(self._name)}"
+
+    @property
     def protocol(self) -> str | None:
         """The sub-protocol that :meth:`open` was told of."""
         return self._protocol
@@ -253,7 +254,7 @@ class FakeSession(SimulatedSession, Exchange[MessageT]):
         """Is held while a message takes its place in what is sent."""
         return self._lock
 
-    def send(self, message: MessageT | str | bytes | bytearray | memoryview, *, wait: bool = True) -> None:
+    def send(self, message: Sendable[MessageT], *, wait: bool = True) -> None:
         """Send a message, which is in :attr:`sent` then. As :meth:`Session.send <rxsocket.Session.send>`.
 
         Args:
@@ -265,29 +266,21 @@ class FakeSession(SimulatedSession, Exchange[MessageT]):
             TypeError: The message is of another type, and there is no codec, or it raised.
             ValueError: The text has a lone surrogate, and so can't be UTF-8.
         """
-        self.send_if(message, lambda: True, wait=wait)
+        self._send(message, wait=wait)
 
-    def send_if(
-        self, message: MessageT | str | bytes | bytearray | memoryview, is_wanted: Callable[[], bool], *, wait: bool
-    ) -> None:
+    def send_if(self, message: Sendable[MessageT], is_wanted: Callable[[], bool]) -> None:
         """Send a message as :meth:`send` does, if it is wanted still when its turn comes.
 
         Args:
             message: What to send.
             is_wanted: Is called under the session's lock.
-            wait: Whether it may wait.
 
         Raises:
             SendException: As :meth:`send` raises it.
         """
-        _, payload = content_of(message, self._encode)
-        with self._lock:
-            may_wait = wait and threading.get_ident() not in self._tellers
-            self._changed.wait_for(self._is_settled, self._send_timeout if may_wait else 0.0)
-            if is_wanted():
-                self._put(message, payload)
+        self._send(message, is_wanted)
 
-    async def asend(self, message: MessageT | str | bytes | bytearray | memoryview) -> None:
+    async def asend(self, message: Sendable[MessageT]) -> None:
         """Send a message, as :meth:`send` does, without holding up the loop of asyncio.
 
         Args:
@@ -375,14 +368,6 @@ class FakeSession(SimulatedSession, Exchange[MessageT]):
                 self._enter(Connecting(0, 0.0, None, event))
             self._tell_end(None)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
     # --- what is behind that
 
     @contextmanager
@@ -402,7 +387,17 @@ class FakeSession(SimulatedSession, Exchange[MessageT]):
         """Whether a message can be sent, or never will be. Under _lock."""
         return isinstance(self._state, Open | Closed)
 
-    def _put(self, message: MessageT | Content, payload: bytes | bytearray | memoryview) -> None:
+    def _send(
+        self, message: Sendable[MessageT], is_wanted: Callable[[], bool] = lambda: True, *, wait: bool = True
+    ) -> None:
+        _, payload = content_of(message, self._encode)
+        with self._lock:
+            may_wait = wait and threading.get_ident() not in self._tellers and not DEADLINES.is_current
+            self._changed.wait_for(self._is_settled, self._send_timeout if may_wait else 0.0)
+            if is_wanted():
+                self._put(message, payload)
+
+    def _put(self, message: Sendable[MessageT], payload: bytes | bytearray | memoryview) -> None:
         """Send a message now, or refuse it. Under _lock."""
         if not isinstance(self._state, Open):
             self._refuse("message")
@@ -434,6 +429,15 @@ class FakeSession(SimulatedSession, Exchange[MessageT]):
             self.fail(cause)
         self._deliveries.run(self._complete if isinstance(self._state, Closed) else self._events.drain)
 
+    def _following(self, event: CloseEvent) -> Connecting | None:
+        """Return the state that the policy has follow a loss; None where it makes no try. Under _lock."""
+        state, backoff = self._state, self._reconnect
+        attempt = state.attempt + 1 if isinstance(state, Connecting) else 1
+        if backoff is None or backoff.gives_up(attempt):
+            return None
+        lost = state.lost if isinstance(state, Connecting) else event
+        return Connecting(attempt, backoff.delay(attempt), event.cause, lost)
+
     def _lost(self, cause: ConnectionException) -> CloseEvent:
         number = self._number + 1 if isinstance(self._state, Connecting) else self._number
         return CloseEvent(ABNORMAL_CLOSURE, str(cause), "network", was_clean=False, cause=cause, connection=number)
@@ -450,6 +454,8 @@ class FakeSession(SimulatedSession, Exchange[MessageT]):
         )
 
     def _wrong(self, what: str, needed: str) -> RuntimeError:
-        return RuntimeError(
-            f"{what} is for a session of which a connection {needed}, and it is {type(self._state).__name__}"
-        )
+        state = self._state
+        problem = f"{what} is for a session of which a connection {needed}, and it is {type(state).__name__}"
+        if isinstance(state, Closed) and state.event.code == ABNORMAL_CLOSURE and self._reconnect is None:
+            problem += ": without a policy, such as reconnect=Backoff(), a loss is the end"
+        return RuntimeError(problem)

@@ -14,8 +14,9 @@ from msgspec import UNSET, Raw, Struct
 from reactivex import Observable, abc
 
 from .checks import MAX_SECONDS, check_number
+from .codec import path_in
 from .errors import DecodeException, JsonRpcException
-from .exchange import Exchange
+from .session import Session
 from .subjects import guarded
 
 __all__ = ["JsonRpc", "Request"]
@@ -127,8 +128,8 @@ class JsonRpc:
         version: What the member ``"jsonrpc"`` says; None for messages that have none, as of DevTools.
     """
 
-    def __init__(self, session: Exchange[Any], *, version: str | None = "2.0") -> None:
-        if not isinstance(session, Exchange):
+    def __init__(self, session: Session[Any], *, version: str | None = "2.0") -> None:
+        if not isinstance(session, Session):
             raise TypeError(f"JsonRpc takes a Session, such as socket.connect() returns, not {type(session).__name__}")
         if version is not None and not isinstance(version, str):
             raise TypeError(f'version is a str, such as "2.0", or None, not {type(version).__name__}')
@@ -137,6 +138,7 @@ class JsonRpc:
         # The text that came last, and what it says: by who delivers, and so one at a time. All who are subscribed
         # have it in turn, and only for the first it is decoded.
         self._last: tuple[str, tuple[_Heard, ...]] = ("", ())
+        self._failures = count(1)  # of the peer's messages
         self._heard: Observable[_Heard] = Observable(self._subscribe)
 
     @overload
@@ -196,6 +198,9 @@ class JsonRpc:
             failure = message.failure
             if failure is not None:
                 raise failure
+            if not message.result:
+                text = bytes(heard.raw).decode() if isinstance(heard.raw, Raw) else heard.raw
+                raise DecodeException(f"not the result of {method}: the answer has neither a result nor an error", text)
             return _decoded(f"result of {method}", message.result, decode)
 
         def ask(_: abc.SchedulerBase) -> Observable[_Heard]:
@@ -334,7 +339,7 @@ class JsonRpc:
             # Section 5: whatever it was that the peer could not read, it can't say whose it is.
             failure = message.failure if message.id is None else None
             if failure is not None:
-                self._session.report(failure)
+                self._session.report(failure, next(self._failures))
         return found
 
     def _messages(self, text: str) -> Iterator[_Heard]:
@@ -342,13 +347,13 @@ class JsonRpc:
             is_batch = text.lstrip()[:1] == "["
             parts: list[str | Raw] = [*_decode_many(text)] if is_batch else [text]
         except Exception as error:  # noqa: BLE001 as below
-            self._session.report(_no_message(text, error))
+            self._session.report(_no_message(text, error), next(self._failures))
             return
         for part in parts:
             try:
                 yield _Heard(_decode_one(part), part)
             except Exception as error:  # noqa: BLE001 also RecursionError, and UnicodeEncodeError of a lone surrogate
-                self._session.report(_no_message(text, error))
+                self._session.report(_no_message(text, error), next(self._failures))
 
     def _calls(
         self,
@@ -369,7 +374,7 @@ class JsonRpc:
                     try:
                         params = _decoded(f"params of {method}", heard.message.params or NULL, decode)
                     except DecodeException as error:
-                        self._session.report(error)
+                        self._session.report(error, next(self._failures))
                     else:
                         observer.on_next((heard, params))
 
@@ -384,7 +389,7 @@ def _answered(heard: _Heard) -> object:
 
 
 def _no_message(text: str, error: Exception) -> DecodeException:
-    failure = DecodeException(f"not a JSON-RPC message: {error}", text)
+    failure = DecodeException(f"not a JSON-RPC message: {error}", text, path_in(str(error)))
     failure.__cause__ = error
     return failure
 
@@ -398,4 +403,4 @@ def _decoded(what: str, raw: Raw, decode: Callable[[Raw], T]) -> T:
     try:
         return decode(raw)
     except Exception as error:  # a type's own hooks may raise anything
-        raise DecodeException(f"not the {what}: {error}", bytes(raw).decode()) from error
+        raise DecodeException(f"not the {what}: {error}", bytes(raw).decode(), path_in(str(error))) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from itertools import count
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from reactivex import Observable
@@ -44,12 +45,12 @@ class Link(Protocol):
         """Send a message."""
         ...
 
-    def send_if(self, message: Any, is_wanted: Callable[[], bool], *, wait: bool) -> None:  # noqa: ANN401 likewise
+    def send_if(self, message: Any, is_wanted: Callable[[], bool]) -> None:  # noqa: ANN401 likewise
         """Send a message, if it is wanted still when its turn comes."""
         ...
 
-    def report(self, error: RxSocketException) -> None:
-        """Log an error, and deliver it to the subscribers of ``errors``."""
+    def report(self, error: RxSocketException, count: int = 1) -> None:
+        """Log an error, which of its kind it is by its count, and deliver it to the subscribers of ``errors``."""
         ...
 
     def report_subscriber(self, stream: str, error: BaseException) -> None:
@@ -107,17 +108,18 @@ def shown(given: object) -> str:
 
 
 def failing(link: Link, function: str, consequence: str) -> Report:
-    """Return what reports that a function raised, wherever it did, and what became of that.
+    """Return what reports that a function raised, whenever it does, and what became of that.
 
     Args:
         link: Has the stream of errors.
         function: Which it was.
         consequence: What follows, and what to do.
     """
+    counts = count(1)
 
     def report(_name: str, error: BaseException) -> None:
         failure = FunctionException(f"{function} raised {error!r}: {consequence}", function)
         failure.__cause__ = error
-        link.report(failure)
+        link.report(failure, next(counts))
 
     return report

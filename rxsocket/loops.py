@@ -115,3 +115,12 @@ def tell(loop: asyncio.AbstractEventLoop, action: Callable[..., object], *argume
         if not loop.is_closed():
             raise
         # Nobody waits in a loop that is closed.
+
+
+def is_in_coroutine() -> bool:
+    """Whether this is called on a thread where a loop runs, so that its tasks wait for what waits here."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

@@ -71,8 +71,7 @@ class Messages(View[MessageEvent]):
     Args:
         report: Is called with a stream's name and the exception when a subscriber raises.
         wake: Asks the session's thread to call :meth:`drain` soon.
-        fail: Is called with a HoldException.
-        fail_to_decode: Is called with a DecodeException, and which of its stream it is, from 1.
+        fail: Is called with a HoldException or a DecodeException, and which of its kind it is, from 1.
         counters: Count what comes.
         max_held: How many bytes (characters, of texts) are held at the most.
         max_held_messages: How many messages are held at the most.
@@ -91,8 +90,7 @@ class Messages(View[MessageEvent]):
         self,
         report: Report,
         wake: Callable[[], None],
-        fail: Callable[[HoldException], None],
-        fail_to_decode: Callable[[DecodeException, int], None],
+        fail: Callable[[HoldException | DecodeException, int], None],
         counters: Counters,
         *,
         max_held: int,
@@ -116,14 +114,13 @@ class Messages(View[MessageEvent]):
         self._decoded: tuple[Decoded[Any], ...] = ()
         self._wake = wake
         self._fail = fail
-        self._fail_to_decode = fail_to_decode
         self._counters = counters
         self._max_held = max_held
         self._max_held_messages = max_held_messages
         # Two flags that any thread may set, without a lock: who delivers looks at them again when it is woken.
         self._paused = paused
         self._listening = False  # somebody has subscribed once, or holding was given up
-        # Only who delivers touches these: the session's thread, and once it has _ended, who runs _after_the_end.
+        # Only who delivers touches these: the session's thread, and once it has _ended, who runs _drains.
         self._listener: _Listener | None = None  # who is the only one to listen, in this arrangement
         self._listener_of: object = None
         self._held: deque[MessageEvent | Gap] = deque()
@@ -133,7 +130,7 @@ class Messages(View[MessageEvent]):
         self._missing = 0  # how many were let go since the last gap
         self._ended = False  # written once, under _handover
         self._handover = threading.Lock()
-        self._after_the_end = SerialQueue()
+        self._drains = SerialQueue()
 
     def with_gaps(self) -> Observable[MessageEvent | Gap]:
         """Return the stream of the messages, with a :class:`Gap` wherever a reconnect may have lost some.
@@ -201,7 +198,7 @@ class Messages(View[MessageEvent]):
         new: Decoded[Any] = Decoded(
             codec,
             invalid,
-            fail=self._fail_to_decode,
+            fail=self._fail,
             report=self._report,
             subscribed=self._arrived,
             unsubscribed=self._rearrange,
@@ -253,7 +250,8 @@ class Messages(View[MessageEvent]):
                     f"and were let go. Resume sooner, or raise max_held and max_held_messages",
                     count,
                     size,
-                )
+                ),
+                1,
             )
 
     def reopen(self, closed: CloseEvent, opened: OpenEvent, dropped: int = 0) -> None:
@@ -355,7 +353,15 @@ class Messages(View[MessageEvent]):
         return True
 
     def drain(self) -> None:
-        """Deliver what was held, if somebody listens and it is not paused. On the session's thread."""
+        """Deliver what was held, if somebody listens and it is not paused; or have it done by who is at that.
+
+        On the session's thread.
+        """
+        if self._held:
+            self._drains.run(self._drain)
+
+    def _drain(self) -> None:
+        """As :meth:`drain`, in its turn."""
         while self._held and self._listening and not self._paused:
             event = self._held.popleft()
             if isinstance(event, Gap):
@@ -399,7 +405,7 @@ class Messages(View[MessageEvent]):
         """Complete all streams after what is still held, whenever that goes. On the thread that ends the session."""
         with self._handover:
             self._ended = True
-        self._after_the_end.run(self._drain_and_complete)
+        self._drains.run(self._drain_and_complete)
 
     def _arrived(self) -> None:
         self._listening = True
@@ -413,12 +419,12 @@ class Messages(View[MessageEvent]):
         with self._handover:
             ended = self._ended
         if ended:
-            self._after_the_end.run(self._drain_and_complete)
+            self._drains.run(self._drain_and_complete)
         else:
             self._wake()
 
     def _drain_and_complete(self) -> None:
-        self.drain()
+        self._drain()
         if not self._held:
             streams: list[View[Any]] = [self, self._data, self._body, self._blob, self._array_buffer, *self._decoded]
             for stream in streams:
@@ -438,5 +444,6 @@ class Messages(View[MessageEvent]):
                 f"goes to who is subscribed then. Subscribe sooner, or connect(paused=True) and resume()",
                 messages,
                 size,
-            )
+            ),
+            1,
         )

@@ -13,6 +13,7 @@ from typing import Any, Final, Self
 from urllib.parse import urlsplit, urlunsplit
 
 from .checks import MAX_SECONDS, check_number
+from .leftovers import note_open
 from .passage import Direction, Passage
 
 __all__ = ["Faults", "proxy"]
@@ -45,11 +46,16 @@ class Faults:
         self._commands: deque[Callable[[], None]] = deque()  # put by any thread
         self._stopping = False
 
+    def __repr__(self) -> str:
+        return f"<Faults of {self._host}:{self._server_port}>"
+
     # --- what it tells
 
     @property
     def url(self) -> str:
-        """The server's URL, with the proxy in its place."""
+        """The server's URL, with the proxy in its place, within the block."""
+        if self._thread is None:
+            raise RuntimeError("the proxy has its port within its block alone: with proxy(url) as faults")
         return urlunsplit(self._parts._replace(netloc=f"127.0.0.1:{self._port}"))
 
     @property
@@ -105,6 +111,7 @@ class Faults:
     def half_open(self) -> None:
         """Swallow what comes from both sides, and that they end, as where the other side has vanished without a word.
 
+        Only pings find that out: let the socket have short ones, such as ``ping_interval=0.1, ping_timeout=0.1``.
         Connections that come are accepted, and then treated like that, too, until :meth:`go_on`; those that were will
         never pass anything again.
         """
@@ -202,9 +209,13 @@ class Faults:
         def stop() -> None:
             self._stopping = True
 
+        note_open(self._port)
         self._tell(stop)
         if self._thread is not None:
             self._thread.join()
+        # Not by its thread: awake already, that may have done what it was told, and ended, before it is woken for it.
+        self._waker.close()
+        self._woken.close()
 
     # --- on its thread
 
@@ -217,8 +228,7 @@ class Faults:
             for passage in list(self._passages):
                 self._close(passage)
             self._selector.close()
-            for sock in (self._placeholder, self._waker, self._woken):
-                sock.close()
+            self._placeholder.close()
 
     def _turn(self) -> None:
         due = min((due for passage in self._passages for due in passage.due), default=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
 import time
 import zlib
@@ -11,7 +12,7 @@ from datetime import UTC, datetime
 from functools import partial
 from os import PathLike, fsdecode, fspath
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import Any, BinaryIO, Self
 
 from reactivex import abc
 from reactivex.disposable import CompositeDisposable
@@ -20,7 +21,6 @@ from reactivex.internal import noop
 from .cassette import Binary, Completed, ErrorLine, GapLine, Header, Line, RoundTrip, Text, encode_lines, state_line
 from .errors import CassetteException, DecodeException, FunctionException, RxSocketException, SubscriberException
 from .gaps import Gap
-from .leaving import before_end
 from .markup import figures, table
 from .messages import MessageEvent
 from .scopes import inside, owned
@@ -43,7 +43,7 @@ _open_recordings: set[Recording] = set()  # each is added and taken out in one s
 
 
 def record(
-    session: Streams,
+    session: Streams[Any],
     path: str | PathLike[str],
     *,
     compress: bool | None = None,
@@ -87,7 +87,9 @@ class Recording(abc.DisposableBase):
         size: The size of the file in bytes, with what is written.
     """
 
-    def __init__(self, session: Streams, path: str | PathLike[str], *, compress: bool | None, overwrite: bool) -> None:
+    def __init__(
+        self, session: Streams[Any], path: str | PathLike[str], *, compress: bool | None, overwrite: bool
+    ) -> None:
         self.path = fsdecode(fspath(path))
         compresses = self.path.endswith(".gz") if compress is None else compress
         self._deflater = zlib.compressobj(LEVEL, zlib.DEFLATED, zlib.MAX_WBITS | 16) if compresses else None
@@ -325,4 +327,4 @@ class Recording(abc.DisposableBase):
 
 
 # Before the first session starts, which registers its own: the last is done first, and the sessions' ends are recorded.
-before_end(Recording.end_all)
+atexit.register(Recording.end_all)

@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from os import PathLike
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from reactivex import abc
 from reactivex.disposable import SerialDisposable
 from reactivex.internal import noop
 
+from .backlog import delivering_threads
 from .cassette import (
     Binary,
     Cassette,
@@ -30,8 +31,11 @@ from .cassette import (
     Text,
 )
 from .checks import check_speed
+from .codec import Codec, MessageT, check_codec
+from .conversation import session_threads
 from .errors import CassetteException
 from .frames import ABNORMAL_CLOSURE
+from .loops import is_in_coroutine
 from .options import Options
 from .scopes import owned
 from .simulated import SimulatedSession
@@ -41,6 +45,7 @@ from .subjects import SerialQueue
 __all__ = ["Replay", "replay"]
 
 MICROSECOND = timedelta(microseconds=1)
+CLOSE_SECONDS = 5.0  # for which a close waits, as a session's does: a subscriber may hold the thread up
 _UNBOUNDED = Options(max_held=sys.maxsize, max_held_messages=sys.maxsize)
 _BOUND = Options()  # where it stops to read, instead
 
@@ -48,11 +53,12 @@ _BOUND = Options()  # where it stops to read, instead
 def replay(
     path: str | PathLike[str],
     *,
+    codec: Codec[MessageT] | None = None,
     speed: float | None = 1.0,
     scheduler: abc.SchedulerBase | None = None,
     paused: bool = False,
     start: bool = True,
-) -> Replay:
+) -> Replay[MessageT]:
     """Replay what a session told, in its own streams, as :func:`~rxsocket.record` has written it.
 
     It tells the same in the same order: states, messages, errors, round trips, and the end of each stream. As with a
@@ -61,6 +67,7 @@ def replay(
 
     Args:
         path: The file's.
+        codec: Makes ``received`` of the messages, as that of :func:`~rxsocket.websocket` does.
         speed: How many times as fast as it was; None for as fast as the subscribers are.
         scheduler: Where to deliver, at the recorded times after the start: by one of virtual time, say. None for a
             thread of its own, which ends with the replay.
@@ -77,11 +84,13 @@ def replay(
     check_speed(speed)
     if scheduler is not None and not isinstance(scheduler, abc.SchedulerBase):
         raise TypeError(f"scheduler is one of reactivex's, or None, not {type(scheduler).__name__}")
-    made = Replay(Cassette(path), speed, scheduler, paused=paused)
+    if codec is not None:
+        check_codec("codec", codec)
+    made = Replay(Cassette(path), codec, speed, scheduler, paused=paused)
     return made.start() if start else made
 
 
-class Replay(SimulatedSession):
+class Replay(SimulatedSession[MessageT]):
     """A recorded session that comes again, made by :func:`replay`: its streams, as those of a session.
 
     As a context manager it closes at the end of the block. It begins in the state that its session was in when the
@@ -89,9 +98,15 @@ class Replay(SimulatedSession):
     """
 
     def __init__(
-        self, cassette: Cassette, speed: float | None, scheduler: abc.SchedulerBase | None, *, paused: bool
+        self,
+        cassette: Cassette,
+        codec: Codec[MessageT] | None,
+        speed: float | None,
+        scheduler: abc.SchedulerBase | None,
+        *,
+        paused: bool,
     ) -> None:
-        super().__init__(cassette.url, paused=paused, limits=_UNBOUNDED)
+        super().__init__(cassette.url, codec, paused=paused, limits=_UNBOUNDED)
         self._cassette = cassette
         self._speed = speed
         self._lines: Iterator[Line] = iter(cassette)
@@ -145,7 +160,9 @@ class Replay(SimulatedSession):
     def close(self) -> None:
         """End it, from any thread: what was told stays told, and then its streams end, with 1006 by the client.
 
-        On its own thread, so in a subscriber, it returns at once. Again, or after the end, it does nothing.
+        On the thread of any replay or session, so in a subscriber, in one that is ``buffered``, and in a coroutine, it
+        returns at once; elsewhere when its thread has ended, or after 5 seconds. Again, or after the end, it does
+        nothing.
         """
         self._told_to_close = True
         self._player.end()
@@ -262,7 +279,7 @@ class Replay(SimulatedSession):
 class _Thread:
     """Plays a replay on a thread of its own, in real time."""
 
-    def __init__(self, replay: Replay) -> None:
+    def __init__(self, replay: Replay[Any]) -> None:
         self._replay = replay
         self._woken = threading.Event()
         self._lock = threading.Lock()
@@ -285,10 +302,18 @@ class _Thread:
         self._woken.set()
         if self._thread.ident is None:
             self._replay.advance(lambda: 0)
-        elif self._thread is not threading.current_thread():
-            self._thread.join()
+        elif not _is_waited_for():
+            self._thread.join(CLOSE_SECONDS)
 
     def _run(self) -> None:
+        thread = threading.get_ident()
+        delivering_threads.add(thread)
+        try:
+            self._play()
+        finally:
+            delivering_threads.discard(thread)
+
+    def _play(self) -> None:
         start = time.monotonic_ns()
 
         def elapsed() -> int:
@@ -300,10 +325,16 @@ class _Thread:
             self._woken.clear()
 
 
+def _is_waited_for() -> bool:
+    """Whether a replay's thread may wait for this one: for room in what a coroutine iterates over, say."""
+    thread = threading.get_ident()
+    return thread in session_threads or thread in delivering_threads or is_in_coroutine()
+
+
 class _Scheduled:
     """Plays a replay on a scheduler, by its clock."""
 
-    def __init__(self, replay: Replay, scheduler: abc.SchedulerBase) -> None:
+    def __init__(self, replay: Replay[Any], scheduler: abc.SchedulerBase) -> None:
         self._replay = replay
         self._scheduler = scheduler
         self._turns = SerialQueue()  # a scheduler may have several threads

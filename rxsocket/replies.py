@@ -15,7 +15,7 @@ from .deadlines import DEADLINES, Deadline
 from .errors import ReplyException, ReplyTimeoutException
 from .link import Given, Link, check_function, check_stream, content, failing, shown
 from .states import Closed, Connecting, Open, State
-from .subjects import guarded, told
+from .subjects import Report, guarded, told
 
 __all__ = ["Replies"]
 
@@ -25,13 +25,14 @@ T = TypeVar("T")
 class _Ask:
     """Something that was asked, and not answered yet."""
 
-    __slots__ = ("connection", "deadline", "group", "key", "message", "observer")
+    __slots__ = ("connection", "deadline", "group", "is_open", "key", "message", "observer")
 
     def __init__(self, message: Given[Any], key: Hashable, group: _Group, observer: abc.ObserverBase[Any]) -> None:
         self.message = message
         self.key = key
         self.group = group
         self.observer = observer
+        self.is_open = False  # under the lock of the Replies: whether it waits for its reply
         self.deadline: Deadline | None = None  # written before it is open
         self.connection: int | None = None  # under the link's order: on which it was sent; None: not yet
 
@@ -39,12 +40,12 @@ class _Ask:
 class _Group:
     """Those that have the same messages and the same key function, which is called once for all of them."""
 
-    __slots__ = ("asks", "key_of", "name", "reading", "source")
+    __slots__ = ("asks", "key_of", "reading", "report", "source")
 
-    def __init__(self, source: Observable[Any], key_of: Callable[[Any], Hashable], name: str) -> None:
+    def __init__(self, source: Observable[Any], key_of: Callable[[Any], Hashable], report: Report) -> None:
         self.source = source
         self.key_of = key_of
-        self.name = name  # of the function
+        self.report = report  # what the function raises
         # Both are written under the lock of the Replies.
         self.asks: dict[Hashable, _Ask] = {}  # none has the key None
         self.reading: abc.DisposableBase | None = None  # of the source; None as well until that is subscribed to
@@ -95,11 +96,12 @@ class Replies:
             return bool(reply(message))
 
         # A function of its own for each that has no key: so none is in another's way.
-        name = shown(reply)
+        consequence = "the message is taken for no reply, and nothing else is affected"
+        report = failing(self._link, f"reply={shown(reply)}", consequence)
         key_of, wanted = (says_yes, True) if key is None else (reply, key)
 
         def subscribe(observer: abc.ObserverBase[T], _scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
-            group = _Group(source, key_of, name)
+            group = _Group(source, key_of, report)
             ask = _Ask(message, wanted, group, observer)
             if timeout is not None:
                 ask.deadline = DEADLINES.add(timeout, partial(self._overdue, ask, timeout))
@@ -122,15 +124,17 @@ class Replies:
         """Open an ask; return False if another has its key."""
         with self._lock:
             ask.group = self._groups.setdefault((ask.group.source, ask.group.key_of), ask.group)
-            return ask.group.asks.setdefault(ask.key, ask) is ask
+            ask.is_open = ask.group.asks.setdefault(ask.key, ask) is ask
+            return ask.is_open
 
     def _remove(self, ask: _Ask) -> bool:
         """Forget an ask; return whether it was open, so that only one can say how it ended."""
         group = ask.group
         reading = None
         with self._lock:
-            if group.asks.get(ask.key) is not ask:
+            if not ask.is_open:
                 return False
+            ask.is_open = False
             del group.asks[ask.key]
             if not group.asks:
                 del self._groups[group.source, group.key_of]
@@ -192,8 +196,7 @@ class Replies:
         try:
             ask = group.asks.get(group.key_of(message))
         except BaseException as error:  # noqa: BLE001 it is the user's
-            consequence = "the message is taken for no reply, and nothing else is affected"
-            told(error, "ask", failing(self._link, f"reply={group.name}", consequence))
+            told(error, "ask", group.report)
             return
         if ask is not None and self._remove(ask):
             ask.observer.on_next(message)
@@ -254,11 +257,10 @@ class Replies:
             # So that it is known by which connection's end it is lost, and that only one sends it.
             with self._link.order:
                 state = self._link.current_state
-                if ask.connection is not None or not isinstance(state, Open) or ask.group.asks.get(ask.key) is not ask:
+                if ask.connection is not None or not isinstance(state, Open) or not ask.is_open:
                     return
                 ask.connection = state.event.connection
-                # Who waits at a deadline lets all others wait.
-                self._link.send_if(message, partial(self._is_wanted, ask), wait=not DEADLINES.is_current)
+                self._link.send_if(message, partial(self._is_wanted, ask))
         except Exception as error:  # noqa: BLE001 a SendException, or whatever the user's function raises
             if self._remove(ask):
                 ask.observer.on_error(error)
@@ -267,7 +269,7 @@ class Replies:
         """Whether an ask is open, and the connection there that it counts with: who waited for room may be late."""
         state = self._link.current_state
         is_there = isinstance(state, Open) and state.event.connection == ask.connection
-        return is_there and ask.group.asks.get(ask.key) is ask
+        return is_there and ask.is_open
 
 
 def _status(code: int, reason: str) -> str:

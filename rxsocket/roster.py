@@ -1,4 +1,4 @@
-"""The sessions of the process: which there are, and an end to all of them."""
+"""The sessions of the process: which there are."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from typing import Any
 
 from .glance import mood
 from .markup import Mood, listed
-from .session import EXIT_SECONDS, Session, open_sessions
+from .session import Session
+from .socket_session import open_sessions
 
-__all__ = ["Sessions", "close_all", "sessions"]
+__all__ = ["Sessions", "sessions"]
 
 
 class Sessions(tuple[Session[Any], ...]):
@@ -35,12 +36,3 @@ def sessions() -> Sessions:
         <Session feed ws://127.0.0.1:3333/feed Open, 3 messages in, 0 out, 2 s>
     """
     return Sessions(open_sessions())
-
-
-def close_all(timeout: float = EXIT_SECONDS) -> None:
-    """Close every session of the process with 1001, as :meth:`Session.close_all <rxsocket.Session.close_all>`.
-
-    Args:
-        timeout: Seconds after which it returns, whichever sessions are not Closed by then.
-    """
-    Session.close_all(timeout)

@@ -12,6 +12,7 @@ from urllib.parse import SplitResult
 from reactivex import abc
 
 from .channel import Answer, Channel
+from .codec import MessageT
 from .connection import Connection
 from .conversation import Conversation, session_threads
 from .encoding import encode_close
@@ -30,7 +31,7 @@ LATE_SECONDS = 0.1  # to read what came in time, when a subscriber has held the 
 WATCH_SECONDS = 1e-3  # for which messages of a flood may wait for each other
 
 
-class Runner(Conversation):
+class Runner(Conversation[MessageT]):
     """The part of a session that lives on a thread of its own, from Connecting to Closed.
 
     Args:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import TypeVar
 
 from reactivex import Observable, abc
-from reactivex.disposable import CompositeDisposable, Disposable, SerialDisposable
+from reactivex.disposable import CompositeDisposable, SerialDisposable
+from reactivex.scheduler import TimeoutScheduler
 
 from .checks import MAX_SECONDS, check_number
-from .deadlines import DEADLINES
 from .subjects import SerialQueue
 
 __all__ = ["sampled"]
@@ -28,7 +27,8 @@ def sampled(
         sample: Takes one. From any thread.
         life: A stream that completes at the end.
         seconds: The interval.
-        scheduler: In whose time, and on whose thread; None for the deadlines' thread.
+        scheduler: In whose time, and on whose thread; None for that of who subscribes, or else RxPY's
+            ``TimeoutScheduler``.
 
     Raises:
         TypeError: The interval is no number, or the scheduler none.
@@ -37,52 +37,36 @@ def sampled(
     check_number("seconds", seconds, float, 0, MAX_SECONDS, above=True)
     if scheduler is not None and not isinstance(scheduler, abc.SchedulerBase):
         raise TypeError(f"scheduler is one of reactivex's, or None, not {type(scheduler).__name__}")
-    now, at = _clock(scheduler)
 
-    def subscribe(observer: abc.ObserverBase[T], _scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
+    def subscribe(observer: abc.ObserverBase[T], given: abc.SchedulerBase | None = None) -> abc.DisposableBase:
+        clock = scheduler or given
+        by = clock or TimeoutScheduler.singleton()
         # The end comes on another thread than the samples.
         samples = SerialQueue()
         timer = SerialDisposable()
+
+        def now() -> float:
+            return time.monotonic() if clock is None else clock.to_seconds(clock.now)
 
         def take() -> None:
             observer.on_next(sample())
 
         def take_last() -> None:
-            timer.dispose()
             take()
             observer.on_completed()
 
         def wait(due: float) -> None:
-            timer.disposable = at(due, partial(go_on, due))
+            def go_on(_scheduler: abc.SchedulerBase, _state: object = None) -> None:
+                samples.run(take)
+                if timer.is_disposed:
+                    return
+                # Who was held up for longer than an interval does not make up for it.
+                wait(max(due + seconds, now()))
 
-        def go_on(due: float) -> None:
-            samples.run(take)
-            # Who was held up for longer than an interval does not make up for it.
-            wait(max(due + seconds, now()))
+            timer.disposable = by.schedule_relative(max(0.0, due - now()), go_on)
 
         samples.run(take)
         wait(now() + seconds)
         return CompositeDisposable(timer, life.subscribe(on_completed=lambda: samples.run(take_last)))
 
     return Observable(subscribe)
-
-
-def _clock(
-    scheduler: abc.SchedulerBase | None,
-) -> tuple[Callable[[], float], Callable[[float, Callable[[], None]], abc.DisposableBase]]:
-    """Return what tells the time, and what has something done at one."""
-    if scheduler is None:
-
-        def at_deadline(due: float, action: Callable[[], None]) -> abc.DisposableBase:
-            deadline = DEADLINES.add(max(0.0, due - time.monotonic()), action)
-            return Disposable(lambda: DEADLINES.call_off(deadline))
-
-        return time.monotonic, at_deadline
-
-    def at(due: float, action: Callable[[], None]) -> abc.DisposableBase:
-        def act(_scheduler: abc.SchedulerBase, _state: object = None) -> None:
-            action()
-
-        return scheduler.schedule_absolute(due, act)
-
-    return lambda: scheduler.to_seconds(scheduler.now), at

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
+import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+import traceback
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Final, TypeAlias
+from typing import Final, Generic, TypeAlias
 
 from .checks import MAX_SECONDS, check_number
+from .codec import Codec, MessageT, check_codec
 from .frames import GOING_AWAY, NORMAL_CLOSURE, Close
+from .leftovers import note_open
 from .served import Block, Client, Refusal
 from .waiting import Waiter
 
@@ -20,11 +25,11 @@ __all__ = ["Script", "ScriptedServer", "serve"]
 INTERNAL_ERROR: Final = 1011  # RFC 6455, section 7.4.1, by IANA's registry
 
 
-Script: TypeAlias = Callable[[Client], object] | Refusal
+Script: TypeAlias = Callable[[Client[MessageT]], object] | Refusal
 """What a server does on one connection: a function of the client, or a refusal of its opening handshake."""
 
 
-class ScriptedServer:
+class ScriptedServer(Generic[MessageT]):
     """A WebSocket server that plays scripts, as :func:`serve` makes it: within a ``with`` block, once.
 
     Attributes:
@@ -33,29 +38,36 @@ class ScriptedServer:
 
     def __init__(
         self,
-        scripts: Sequence[Script],
+        scripts: Sequence[Script[MessageT]],
         *,
+        codec: Codec[MessageT] | None,
         protocols: Sequence[str],
         headers: Mapping[str, str],
         clients: int | None,
         timeout: float,
     ) -> None:
         self._scripts = scripts
+        self._codec = codec
         self._protocols = protocols
         self._headers = headers
         self._expected = len(scripts) if clients is None else clients
         self._lock = threading.Lock()
         self._waiter: Waiter | None = None
         self._threads: list[threading.Thread] = []  # under _lock
-        self._connected: list[Client] = []  # under _lock: whose threads are at work
+        self._connected: list[Client[MessageT]] = []  # under _lock: whose threads are at work
         self._failures: list[BaseException] = []  # under _lock
         self._block = Block(timeout)
-        self.clients: list[Client] = []  # under _lock
+        self.clients: list[Client[MessageT]] = []  # under _lock
 
     @property
     def url(self) -> str:
         """Where it listens, within the block."""
+        if self._waiter is None:
+            raise RuntimeError("a scripted server has its port within its block alone: with serve(...) as url")
         return f"ws://127.0.0.1:{self._port}"
+
+    def __repr__(self) -> str:
+        return f"<ScriptedServer {'before its block' if self._waiter is None else self.url}>"
 
     def __enter__(self) -> str:
         """Begin to listen; return the URL."""
@@ -74,16 +86,22 @@ class ScriptedServer:
         """Let the scripts come to their ends, and end all connections.
 
         Raises:
-            BaseException: What a script raised first. If the block raised itself, that goes on, with a note of it.
+            BaseException: What a script raised first, with notes of what others did. If the block raised itself, that
+                goes on, with notes of all.
             AssertionError: Fewer clients came than were expected, or a script goes on for longer than the timeout.
         """
+        __tracebackhide__ = True
+        note_open(self._port)
         self._end(at_once=error is not None)
         if error is not None:
-            for failure in self._failures:
-                error.add_note(f"A script of the server raised {failure!r}")
+            for note in _notes(self._failures):
+                error.add_note(note)
             return
         if self._failures:
-            raise self._failures[0]
+            first, *others = self._failures
+            for note in _notes(self._failures) if others else ():
+                first.add_note(note)
+            raise first
         if len(self.clients) < self._expected:
             came = f"{len(self.clients)} of {self._expected} clients came"
             raise AssertionError(f"{came}. Let the block wait for them, or tell serve(..., clients=...) how many come")
@@ -121,13 +139,14 @@ class ScriptedServer:
                 except BlockingIOError:
                     waiter.wait(self._listener.fileno(), reading=True, writing=False, timeout=None)
                     continue
-                client = Client(sock, self._block)
+                client = Client(sock, self._block, self._codec)
                 with self._lock:
                     self._connected.append(client)
                 self._start(self._serve, client)
             waiter.forget()
 
-    def _serve(self, client: Client) -> None:
+    def _serve(self, client: Client[MessageT]) -> None:
+        __tracebackhide__ = True
         close = Close(NORMAL_CLOSURE)
         try:
             key = client.upgrade(self._protocols)
@@ -141,7 +160,8 @@ class ScriptedServer:
         finally:
             client.finish(Close(GOING_AWAY) if self._block.stopping.is_set() else close)
 
-    def _play(self, client: Client, key: str) -> None:
+    def _play(self, client: Client[MessageT], key: str) -> None:
+        __tracebackhide__ = True
         with self._lock:
             self.clients.append(client)
             client.number = len(self.clients)
@@ -154,29 +174,68 @@ class ScriptedServer:
             script(client)
 
 
+def _notes(failures: Iterable[BaseException]) -> list[str]:
+    """Say what scripts raised, and where; once of those that raised alike."""
+    alike: dict[tuple[type[BaseException], str], list[BaseException]] = {}
+    for failure in failures:
+        alike.setdefault((type(failure), _place(failure)), []).append(failure)
+    return [
+        f"A script of the server raised {each[0]!r}{place}"
+        + f" (and {len(each) - 1} more connections)" * (len(each) > 1)
+        for (_, place), each in alike.items()
+    ]
+
+
+def _place(failure: BaseException) -> str:
+    """Return the file and the line of the script that a failure came from, if it has one."""
+    lines = [
+        f" at {frame.f_code.co_filename}:{number}"
+        for frame, number in traceback.walk_tb(failure.__traceback__)
+        if not frame.f_globals.get("__name__", "").startswith("rxsocket.")
+    ]
+    return lines[-1] if lines else ""
+
+
+def _check_script(script: object) -> None:
+    if isinstance(script, str | os.PathLike):
+        raise TypeError(
+            f"a script is a function of a Client, or a Refusal; rxsocket.serving.serve({script!r}) plays a file"
+        )
+    if not callable(script) and not isinstance(script, Refusal):
+        raise TypeError(f"a script is a function of a Client, or a Refusal, not {type(script).__name__}")
+    if inspect.iscoroutinefunction(script) or inspect.iscoroutinefunction(getattr(script, "__call__", None)):  # noqa: B004
+        raise TypeError("a script has a thread of its own, and so is a def, not an async def")
+
+
 def serve(
-    *scripts: Script,
+    *scripts: Script[MessageT],
+    codec: Codec[MessageT] | None = None,
     protocols: Sequence[str] = (),
     headers: Mapping[str, str] | None = None,
     clients: int | None = None,
     timeout: float = 5.0,
-) -> ScriptedServer:
+) -> ScriptedServer[MessageT]:
     """Make a WebSocket server on loopback that plays scripts: a context manager, which gives its URL.
 
     Each connection has a thread of its own, which does the opening handshake and calls the script; when that returns,
-    the connection is closed with 1000. The first script is for the first connection, the second for the second, and so
-    on; the last for all that follow, too. At the end of the block the scripts have to come to theirs. What one raised
-    (an ``AssertionError``, if the client did something else than was expected) is raised there.
+    the connection is closed with 1000, which is final for a session with a Backoff, too. A script that has no more to
+    say, and is to stay, ends with ``for _ in client: pass``. The first script is for the first connection, the second
+    for the second, and so on; the last for all that follow, too.
+
+    At the end of the block the scripts have to come to theirs. What one raised (an ``AssertionError``, if the client
+    did something else than was expected) is raised there. That end waits, and holds up a loop of asyncio: so in a
+    coroutine let the block await all that the scripts wait for.
 
     Args:
         *scripts: Each a function of a :class:`Client`, or a :class:`Refusal`.
+        codec: Takes the values to messages and back that scripts send, receive and expect; None for texts and bytes.
         protocols: The sub-protocols that it speaks, of which it picks the first that a client offers.
         headers: Further headers of its answers to the opening handshake.
         clients: How many connections have to come at least; None for one for each script.
         timeout: For how many seconds a script waits for something at the most.
 
     Raises:
-        TypeError: A script is neither a function nor a Refusal, or an option has a wrong type.
+        TypeError: A script is neither a function nor a Refusal, or is a coroutine's, or an option has a wrong type.
         ValueError: There is no script, or an option is out of its range.
 
     Example:
@@ -187,8 +246,11 @@ def serve(
     if not scripts:
         raise ValueError("a server needs a script: serve(lambda client: client.send('welcome'))")
     for script in scripts:
-        if not callable(script) and not isinstance(script, Refusal):
-            raise TypeError(f"a script is a function of a Client, or a Refusal, not {type(script).__name__}")
+        _check_script(script)
+    if codec is not None:
+        check_codec("codec", codec)
     check_number("clients", clients, int, 0, optional=True)
     check_number("timeout, in seconds,", timeout, float, 0, MAX_SECONDS, above=True)
-    return ScriptedServer(scripts, protocols=protocols, headers=headers or {}, clients=clients, timeout=timeout)
+    return ScriptedServer(
+        scripts, codec=codec, protocols=protocols, headers=headers or {}, clients=clients, timeout=timeout
+    )

@@ -12,13 +12,14 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
-from typing import Final, NoReturn
+from typing import Final, Generic, NoReturn, cast
 
 from msgspec import Struct, field
 
+from .codec import Codec, MessageT, Sendable
 from .connection import shut_down
 from .decoding import Decoder
-from .encoding import encode_close, encode_message, encode_ping, encode_pong
+from .encoding import content_of, encode_close, encode_content, encode_ping, encode_pong
 from .errors import ProtocolException
 from .frames import NO_STATUS_RECEIVED, NORMAL_CLOSURE, Close, Control, Message, Ping
 from .handshake import GUID, HEAD_END
@@ -68,10 +69,11 @@ class Block:
         return min(self.timeout, LAST_SECONDS) if self.stopping.is_set() else self.timeout
 
 
-class Client:
+class Client(Generic[MessageT]):
     """A client that has connected, as a script has it. For the script's thread alone.
 
-    Pings of the client are answered while the script waits for something.
+    Pings of the client are answered while the script waits for something. Where its server has a codec it is a
+    ``Client[T]`` of the codec's values; without one, of ``str | bytes``.
 
     Attributes:
         number: Which connection of its server it is, from 1.
@@ -81,10 +83,11 @@ class Client:
         protocol: The sub-protocol that was picked, or None.
     """
 
-    def __init__(self, sock: socket.socket, block: Block) -> None:
+    def __init__(self, sock: socket.socket, block: Block, codec: Codec[MessageT] | None) -> None:
         sock.settimeout(0)
         self._sock = sock
         self._block = block
+        self._codec = codec
         self._waiter = Waiter()
         self._decoder = Decoder(MAX_MESSAGE, masked=True)
         self._came: deque[Message | Control] = deque()
@@ -98,15 +101,24 @@ class Client:
         self.protocols: Sequence[str] = ()
         self.protocol: str | None = None
 
+    def __repr__(self) -> str:
+        return f"<Client {self.number} {self.path or 'before its opening handshake'}>"
+
     # --- what a script says
 
-    def send(self, *messages: str | bytes) -> None:
-        """Send messages: a text for a str, a binary one for bytes. What is sent to a client that is gone is let go.
+    def send(self, *messages: Sendable[MessageT]) -> None:
+        """Send messages: a text for a str, a binary one for bytes, or what the codec makes of a value.
+
+        What is sent to a client that is gone is let go.
 
         Raises:
             AssertionError: The client has read nothing for the server's timeout.
+            TypeError: A message is of another type, and there is no codec, or it raised.
         """
-        self.send_raw(b"".join(encode_message(message, masked=False) for message in messages))
+        __tracebackhide__ = True
+        encode = None if self._codec is None else self._codec.encode
+        frames = [encode_content(*content_of(message, encode), masked=False) for message in messages]
+        self.send_raw(b"".join(frames))
 
     def send_raw(self, data: bytes) -> None:
         """Send bytes as they are: half a frame, say, or a wrong one.
@@ -114,6 +126,7 @@ class Client:
         Raises:
             AssertionError: As :meth:`send` raises it.
         """
+        __tracebackhide__ = True
         rest = memoryview(data)
         while rest:
             try:
@@ -140,42 +153,52 @@ class Client:
             AssertionError: The client does not answer within the server's timeout.
             CloseException: The code or the reason may not be sent.
         """
+        __tracebackhide__ = True
         self._send_close(Close(code, reason))
         while self._next(self._block.patience, "a close frame") is not None:
             pass
 
     def cut(self) -> None:
-        """Break the connection off, with a RST of TCP and no close frame, as a server does that crashes."""
+        """End the connection with a FIN of TCP and no close frame, as the system does for a server that is killed."""
+        with contextlib.suppress(OSError):
+            self._sock.shutdown(socket.SHUT_WR)
+        self._ended = "the script has cut the connection"
+
+    def reset(self) -> None:
+        """Break the connection off, with a RST of TCP and no close frame, as what stands between may do."""
         self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_TIME)
         self._sock.close()
-        self._ended = "the script has cut the connection"
+        self._ended = "the script has reset the connection"
 
     # --- what a script waits for
 
-    def receive(self, timeout: float | None = None) -> Message:
-        """Wait for the client's next message, and return it.
+    def receive(self, timeout: float | None = None) -> MessageT:
+        """Wait for the client's next message, and return it, or the value that the codec makes of it.
 
         Args:
             timeout: Seconds to wait at the most; None for the server's.
 
         Raises:
-            AssertionError: None came in that time, or the client closed, or is gone.
+            AssertionError: None came in that time, or the client closed, or is gone; or what came does not decode.
         """
-        return self._receive("a message", timeout)
+        __tracebackhide__ = True
+        return self._value(self._receive("a message", timeout))
 
-    def expect(self, *messages: str | bytes, timeout: float | None = None) -> None:
+    def expect(self, *messages: Sendable[MessageT], timeout: float | None = None) -> None:
         """Wait for messages of the client, which must be these, in this order.
 
         Args:
-            *messages: What must come next.
+            *messages: What must come next, a message or a value. Values are compared by what the codec decodes.
             timeout: Seconds to wait for each at the most; None for the server's.
 
         Raises:
             AssertionError: Something else came; or nothing, as :meth:`receive` raises it.
         """
+        __tracebackhide__ = True
         for message in messages:
             received = self._receive(repr(message), timeout)
-            if received != message:
+            is_as_it_is = isinstance(message, str | bytes | bytearray | memoryview)
+            if message != (received if is_as_it_is else self._value(received)):
                 self._fail(f"expected {message!r}, and the client sent {received!r}")
 
     def expect_close(self, code: int | None = None, *, timeout: float | None = None) -> Close:
@@ -188,6 +211,7 @@ class Client:
         Raises:
             AssertionError: A message came, or another code; or nothing, as :meth:`receive` raises it.
         """
+        __tracebackhide__ = True
         message = self._next(timeout, "a close frame")
         if message is not None:
             self._fail(f"expected a close frame, and the client sent {message!r}")
@@ -196,10 +220,11 @@ class Client:
             self._fail(f"expected a close frame{'' if code is None else f' with {code}'}, and {self._end()}")
         return close
 
-    def __iter__(self) -> Iterator[Message]:
-        """Give one message after the other, until the client closes or is gone, or the block is over."""
+    def __iter__(self) -> Iterator[MessageT]:
+        """Give one message, or value, after the other, until the client closes or is gone, or the block is over."""
+        __tracebackhide__ = True
         while (message := self._next(None, "a message", forever=True)) is not None:
-            yield message
+            yield self._value(message)
 
     @property
     def is_open(self) -> bool:
@@ -219,7 +244,17 @@ class Client:
 
     # --- what is behind that
 
+    def _value(self, message: Message) -> MessageT:
+        __tracebackhide__ = True
+        if self._codec is None:
+            return cast("MessageT", message)
+        try:
+            return self._codec.decode(message)
+        except Exception as error:  # noqa: BLE001 a codec may raise anything
+            self._fail(f"the client sent {message!r}, which does not decode: {error}")
+
     def _receive(self, what: str, timeout: float | None) -> Message:
+        __tracebackhide__ = True
         message = self._next(timeout, what)
         if message is None:
             self._fail(f"expected {what}, and {self._end()}")
@@ -227,6 +262,7 @@ class Client:
 
     def _next(self, timeout: float | None, what: str, *, forever: bool = False) -> Message | None:
         """Return the next message; None once there will be no more."""
+        __tracebackhide__ = True
         seconds = self._block.timeout if timeout is None else timeout
         deadline = time.monotonic() + seconds
         while True:
@@ -297,6 +333,7 @@ class Client:
         return self._ended or "the client is there"
 
     def _fail(self, problem: str) -> NoReturn:
+        __tracebackhide__ = True
         raise AssertionError(f"connection {self.number}: {problem}")
 
     # --- for the server

@@ -1,52 +1,33 @@
-"""A connection to a server, as its user has it."""
+"""A session with a server, as its user has it, whatever it goes over."""
 
 from __future__ import annotations
 
-import asyncio
-import os
-import threading
-import time
-from collections.abc import Callable, Sequence
-from functools import cache, partial
-from inspect import currentframe
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable
+from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Any, Self
-from urllib.parse import SplitResult
+from typing import Any, Self, TypeVar, overload
 
 from reactivex import Observable
-from reactivex.internal import noop
-from reactivex.subject import AsyncSubject
 
-from .backlog import delivering_threads
-from .codec import MessageT
-from .conversation import session_threads
-from .encoding import content_of, encode_close
-from .errors import ConnectionException
-from .exchange import Exchange
-from .frames import ABNORMAL_CLOSURE, GOING_AWAY, NORMAL_CLOSURE, PING, Close
-from .leaving import before_end, heed_termination
-from .markup import plain
-from .options import Options
-from .runner import Runner
-from .scopes import inside, owned
-from .states import Closed, CloseEvent, Connecting
-from .subjects import guarded
+from .codec import Codec, MessageT, Sendable
+from .encoding import content_of
+from .frames import NORMAL_CLOSURE
+from .link import Given, check_given
+from .replies import Replies
+from .streams import Streams
+from .topics import Topic
 
-__all__ = ["EXIT_SECONDS", "Session", "named", "open_sessions"]
+__all__ = ["Session"]
 
-CUT_SECONDS = 0.1  # for the session's thread to cut the connection by itself at a close's deadline
-EXIT_SECONDS = 0.8  # for all sessions together to close at the interpreter's exit
-NOT_THE_USERS = {"rxsocket", "reactivex", "contextlib"}  # between a user's code and the start of a session
-
-_open_sessions: dict[Session[Any], str] = {}  # under _open_sessions_lock; with the line that has started each
-# Re-entrant, since one is named under it.
-_open_sessions_lock = threading.RLock()
+R = TypeVar("R")
 
 
-class Session(Runner, Exchange[MessageT]):
+class Session(Streams[MessageT], ABC):
     """A connection to a server and what it says, from Connecting to Closed.
 
-    Made by :meth:`rxsocket.Socket.connect`. A thread of its own connects, reads, and calls the subscribers of its
+    Made by :meth:`rxsocket.Socket.connect`; for tests there is one without a network, ``rxsocket.testing.FakeSession``,
+    which delivers on the thread that tells it. A thread of its own connects, reads, and calls the subscribers of its
     streams. On another thread come only the current value, for who subscribes; what was held, for who subscribes or
     resumes after the end; the end, if that thread has given up the attempt to connect; and errors, if that thread found
     them. As a context manager it closes at the end of the block.
@@ -67,18 +48,30 @@ class Session(Runner, Exchange[MessageT]):
     def __init__(
         self,
         url: str,
-        find_url: Callable[[], SplitResult],
-        protocols: Sequence[str],
-        options: Options,
+        wake: Callable[[], None],
+        codec: Codec[MessageT] | None,
         *,
+        max_held: int,
+        max_held_messages: int,
         paused: bool,
-        name: str | None = None,
     ) -> None:
-        super().__init__(url, find_url, protocols, options, paused=paused, forget=self._leave)
-        self._exchange_by(options.codec)
-        self._name = name
-        self._release: Callable[[], None] = noop  # takes it out of the scope that owns it; written by who starts it
+        super().__init__(url, wake, codec, max_held=max_held, max_held_messages=max_held_messages, paused=paused)
+        self._encode = None if codec is None else codec.encode
+        self._replies = Replies(self)
 
+    @property
+    @abstractmethod
+    def name(self) -> str | None:
+        """What it was named; None where it was not."""
+
+    @property
+    @abstractmethod
+    def protocol(self) -> str | None:
+        """The sub-protocol that the server picked; None while Connecting, and where it picked none. On any thread."""
+
+    # --- what it is told
+
+    @abstractmethod
     def start(self) -> Self:
         """Begin to connect, once; :meth:`rxsocket.Socket.connect` has done so already. Returns the session itself.
 
@@ -87,63 +80,16 @@ class Session(Runner, Exchange[MessageT]):
         Raises:
             ConnectionException: The system has no thread left for it. The session is Closed.
         """
-        with self._lock:
-            if self._has_begun:
-                return self
-            earlier = _remember(self)
-        # Without the lock: a close waits, and an end is told to subscribers.
-        try:
-            self._release = owned(partial(self.close, wait=False), self.close)
-            for session in earlier:
-                session.close()
-        except BaseException:  # Ctrl-C, in the wait
-            self.close(wait=False)
-            raise
-        with self._lock:
-            if self._has_begun:  # by another thread; or it was closed, by one of its name or by the end of its scope
-                if isinstance(self._state, Closed):
-                    self._release()
-                return self
-            try:
-                self._start_thread()
-            except RuntimeError as error:
-                cause = ConnectionException(f"no thread could be started for {self._url}: {error}")
-                cause.__cause__ = error
-                event = CloseEvent(ABNORMAL_CLOSURE, str(cause), "client", was_clean=False, cause=cause)
-                self._enter(Closed(event))
-            else:
-                return self
-        self._waiter.close()
-        self._finish(event)
-        raise cause
 
-    @property
-    def name(self) -> str | None:
-        """What it was named; None where it was not."""
-        return self._name
-
-    @property
-    def _title(self) -> str:
-        return "Session" if self._name is None else f"Session {plain(self._name)}"
-
-    def _leave(self) -> None:
-        _forget(self)
-        self._release()
-
-    @property
-    def _has_begun(self) -> bool:
-        """Whether it was started, or is not to be any more."""
-        return self._thread.ident is not None or not isinstance(self._state, Connecting)
-
-    # --- what it is told
-
-    def send(self, message: MessageT | str | bytes | bytearray | memoryview, *, wait: bool = True) -> None:
+    @abstractmethod
+    def send(self, message: Sendable[MessageT], *, wait: bool = True) -> None:
         """Send a text (str), a binary message (bytes, bytearray, memoryview), or what the codec makes one of.
 
         May be called from any thread: a message is sent whole, and each thread's in order. It waits for
         ``send_timeout`` at the most: for a connection, also for the next one where a :class:`~rxsocket.Backoff` makes
         it; and while over 1 MiB is on its way out. On the session's own thread, which has to connect, it waits for
-        neither; on the thread of another session, so in its subscribers, only for the first connection.
+        neither; on the thread of another session, so in its subscribers, only for the first connection; and where it is
+        told that there was no reply in time, for nothing.
 
         That it returns says that the message is on its way, not that it has arrived. What a subscriber sends goes to
         the network when all that came with its message is delivered; or with what another thread sends; or, if that
@@ -163,33 +109,21 @@ class Session(Runner, Exchange[MessageT]):
             TypeError: The message is of another type, and there is no codec, or it raised; ``__cause__`` has what.
             ValueError: The text has a lone surrogate, and so can't be UTF-8.
         """
-        opcode, payload = content_of(message, self._encode)
-        with self._lock:
-            outgoing = self._outgoing
-            if outgoing is None or not outgoing.is_free(len(payload)):
-                outgoing = self._joinable(len(payload), wait=wait)
-            self._join(outgoing, opcode, payload)
 
-    def send_if(
-        self, message: MessageT | str | bytes | bytearray | memoryview, is_wanted: Callable[[], bool], *, wait: bool
-    ) -> None:
+    @abstractmethod
+    def send_if(self, message: Sendable[MessageT], is_wanted: Callable[[], bool]) -> None:
         """Send a message as :meth:`send` does, if it is wanted still when its turn comes, which may be late.
 
         Args:
             message: What to send.
             is_wanted: Is called under the session's lock.
-            wait: Whether it may wait.
 
         Raises:
             SendException: As :meth:`send` raises it.
         """
-        opcode, payload = content_of(message, self._encode)
-        with self._lock:
-            outgoing = self._joinable(len(payload), wait=wait)
-            if is_wanted():
-                self._join(outgoing, opcode, payload)
 
-    async def asend(self, message: MessageT | str | bytes | bytearray | memoryview) -> None:
+    @abstractmethod
+    async def asend(self, message: Sendable[MessageT]) -> None:
         """Send a text or a binary message, as :meth:`send` does, without holding up the loop of asyncio.
 
         At once where there is room; where it has to wait, for a connection or for room, other tasks go on. Who is
@@ -203,30 +137,8 @@ class Session(Runner, Exchange[MessageT]):
             TypeError: The message is of another type.
             ValueError: The text has a lone surrogate, and so can't be UTF-8.
         """
-        content_of(message, self._encode)  # what can't be sent is told of at once
 
-        def sent() -> bool:
-            if not self._is_settled():
-                return False
-            self.send(message)
-            return True
-
-        with self._lock:
-            if sent():
-                return
-            self._waits_for_room += 1
-        try:
-            in_time = await self._changed.settled(sent, self._options.send_timeout)
-        finally:
-            with self._lock:
-                self._waits_for_room -= 1
-        if not in_time:
-            with self._lock:
-                refusal = self._refusal()
-                if refusal is not None:
-                    self._refuse(refusal)
-                self._refuse_place(self._options.send_timeout)
-
+    @abstractmethod
     def ping(self) -> Observable[float]:
         """Send a ping now.
 
@@ -237,22 +149,8 @@ class Session(Runner, Exchange[MessageT]):
         Raises:
             SendException: The session is not Open, or its connection was found lost.
         """
-        answer: AsyncSubject[float] = AsyncSubject()
 
-        def answered(seconds: float | None) -> None:
-            if seconds is not None:
-                answer.on_next(seconds)
-            answer.on_completed()
-
-        with self._lock:
-            refusal = self._refusal()
-            channel = self._channel
-            if refusal is not None or channel is None or not self._is_open(channel):
-                self._refuse(refusal or self._no_connection(), "ping")
-            self._counters.controls_out += 1
-            self._join(channel.outgoing, PING, channel.keepalive.ping(time.monotonic(), answered))
-        return answer.pipe(guarded("ping", self.report_subscriber))
-
+    @abstractmethod
     def close(self, code: int = NORMAL_CLOSURE, reason: str = "", *, wait: bool = True) -> None:
         """Close the session: what was sent goes out first, then the close frame; then the peer's is awaited.
 
@@ -271,10 +169,8 @@ class Session(Runner, Exchange[MessageT]):
             CloseException: The code or the reason may not be sent. The session is as it was.
             TypeError: The code is no int, or the reason no str. The session is as it was.
         """
-        self._begin_close(Close(code, reason))
-        if wait and self._awaits_end() and not self._ended.wait(self._options.close_timeout + CUT_SECONDS):
-            self._cut()
 
+    @abstractmethod
     async def aclose(self, code: int = NORMAL_CLOSURE, reason: str = "") -> None:
         """Close the session, as :meth:`close` does, without holding up the loop of asyncio while it waits.
 
@@ -288,29 +184,8 @@ class Session(Runner, Exchange[MessageT]):
             CloseException: The code or the reason may not be sent. The session is as it was.
             TypeError: The code is no int, or the reason no str. The session is as it was.
         """
-        self._begin_close(Close(code, reason))
-        if not self._awaits_end():
-            return
-        try:
-            # Whichever scope it is closed in may have ended.
-            with inside(None):
-                async with asyncio.timeout(self._options.close_timeout + CUT_SECONDS):
-                    await self.state
-        except TimeoutError:
-            self._cut()
 
-    def _awaits_end(self) -> bool:
-        """Whether this thread may wait for the end: what waits for it, or was interrupted on it, has to go on first."""
-        thread = threading.get_ident()
-        held_up = thread in session_threads or thread in delivering_threads or thread == self._finisher
-        return not (held_up or self._is_interrupted())
-
-    def _cut(self) -> None:
-        """End the connection, although the session's thread is held up by a subscriber."""
-        channel = self._channel
-        if channel is not None:
-            channel.connection.abort()
-
+    @abstractmethod
     def reconnect(self) -> None:
         """Connect anew, now, whatever :class:`~rxsocket.Backoff` says, and also without one. From any thread.
 
@@ -322,36 +197,6 @@ class Session(Runner, Exchange[MessageT]):
         Raises:
             ConnectionException: The session is closed, or was told to close: connect by the socket.
         """
-        with self._lock:
-            if self._told_to_close or isinstance(self._state, Closed):
-                raise ConnectionException(f"{self.url}: the session is closed: connect anew by its socket")
-            channel = self._channel
-            if channel is not None and self._is_open(channel):
-                close = Close(NORMAL_CLOSURE)
-                self._enter_closing(channel, "client", close, encode_close(close))
-                self._write(channel.outgoing)
-            # One that is under way is as good as another.
-            if self._awaits_try or not isinstance(self._state, Connecting):
-                self._at_once = True
-        self._waiter.wake()
-        self.start()
-
-    @classmethod
-    def close_all(cls, timeout: float = EXIT_SECONDS, *, connecting: bool = True) -> None:
-        """Close every session of the process with 1001, as happens to those that are Open at the interpreter's exit.
-
-        Args:
-            timeout: Seconds after which it returns, whichever sessions are not Closed by then.
-            connecting: Whether to close those that are Connecting, too.
-        """
-        sessions = list(open_sessions())
-        if not connecting:
-            sessions = [session for session in sessions if not isinstance(session.current_state, Connecting)]
-        for session in sessions:
-            session._begin_close(Close(GOING_AWAY))  # noqa: SLF001 of the same class
-        deadline = time.monotonic() + timeout
-        for session in sessions:
-            session._ended.wait(max(0.0, deadline - time.monotonic()))  # noqa: SLF001 of the same class
 
     def __enter__(self) -> Self:
         return self
@@ -361,58 +206,130 @@ class Session(Runner, Exchange[MessageT]):
     ) -> None:
         self.close()
 
+    # --- what goes back and forth
 
-@cache
-def _close_at_exit() -> None:
-    # Of those that are Connecting no server would hear, and their subscribers, told here, could hold the exit up.
-    before_end(partial(Session.close_all, connecting=False))
+    @property
+    def order(self) -> AbstractContextManager[object]:
+        """Is held while a message takes its place in what is sent: for who must know what was sent before what came."""
+        return self._lock
 
+    def _content_of(self, message: object) -> object:
+        return content_of(message, self._encode)
 
-def open_sessions() -> dict[Session[Any], str]:
-    """Return all sessions of the process that have started and are not Closed, each with the line that started it."""
-    with _open_sessions_lock:
-        return dict(_open_sessions)
+    @overload
+    def topic(
+        self,
+        *,
+        subscribe: Given[Sendable[MessageT]],
+        unsubscribe: Given[Sendable[MessageT]] | None = None,
+        matches: Callable[[MessageT], object],
+    ) -> Observable[MessageT]: ...
 
+    @overload
+    def topic(
+        self,
+        *,
+        subscribe: Given[Sendable[MessageT]],
+        unsubscribe: Given[Sendable[MessageT]] | None = None,
+        matches: Callable[[R], object],
+        messages: Observable[R],
+    ) -> Observable[R]: ...
 
-def named(name: str | None) -> list[Session[Any]]:
-    """Return the open sessions of a name: one, or while another takes its place both; of None none."""
-    with _open_sessions_lock:
-        return [session for session in _open_sessions if name is not None and session.name == name]
+    def topic(
+        self,
+        *,
+        subscribe: Given[Sendable[MessageT]],
+        unsubscribe: Given[Sendable[MessageT]] | None = None,
+        matches: Callable[[Any], object],
+        messages: Observable[Any] | None = None,
+    ) -> Observable[Any]:
+        """Return a stream of what the server sends to who has subscribed by a message, once for all its subscribers.
 
+        That message is sent when the first subscribes, or as soon as a connection is open; and on each further
+        connection, right after its opening, as long as anybody is subscribed. The other is sent when the last has
+        unsubscribed. Nothing waits for a connection: what would be said to one that is lost is not said at all. So
+        keep the stream that this returns: each call makes a topic of its own.
 
-def _remember(session: Session[Any]) -> list[Session[Any]]:
-    """Add a session; return those of its name that there are, of which it takes the place."""
-    line = _users_line()
-    heed_termination()
-    with _open_sessions_lock:
-        # Not before: of what is registered the last is done first, and recordings end after the sessions.
-        _close_at_exit()
-        earlier = [other for other in named(session.name) if other is not session]
-        _open_sessions[session] = line
-        return earlier
+        Args:
+            subscribe: The message that tells the server to send; or a function that returns it, and is called each
+                time, on the thread that subscribes or the session's.
+            unsubscribe: That which tells it to stop, likewise; None where there is none.
+            matches: Whether a message is one of the topic's; asked once for each, while anybody is subscribed. What it
+                raises is in ``errors``, as a :class:`~rxsocket.FunctionException`, and the message is passed over.
+            messages: The stream of messages; :attr:`received` unless given. It is subscribed to like any: what was
+                held until somebody would, comes then.
 
+        Returns:
+            A hot stream, on the session's thread. Completes when the session is closed. A message that the outgoing
+            buffer has no room for is in ``errors``, and is sent at the next occasion.
 
-def _forget(session: Session[Any]) -> None:
-    with _open_sessions_lock:
-        _open_sessions.pop(session, None)
+        Raises:
+            TypeError: An argument is of another type.
+            ValueError: A text has a lone surrogate, and so can't be UTF-8.
+        """
+        check_given("subscribe", subscribe, self._content_of)
+        if unsubscribe is not None:
+            check_given("unsubscribe", unsubscribe, self._content_of)
+        source = self.received if messages is None else messages
+        return Topic(self, source, matches, subscribe=subscribe, unsubscribe=unsubscribe)
 
+    @overload
+    def ask(
+        self,
+        message: Given[Sendable[MessageT]],
+        *,
+        reply: Callable[[MessageT], Hashable],
+        key: Hashable = None,
+        timeout: float | None = 10.0,
+    ) -> Observable[MessageT]: ...
 
-def _users_line() -> str:
-    """Return the file and the line of the user's code that called rxsocket, by itself or by an operator."""
-    frame = currentframe()
-    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in NOT_THE_USERS:
-        frame = frame.f_back
-    return "?" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
+    @overload
+    def ask(
+        self,
+        message: Given[Sendable[MessageT]],
+        *,
+        reply: Callable[[R], Hashable],
+        key: Hashable = None,
+        timeout: float | None = 10.0,
+        messages: Observable[R],
+    ) -> Observable[R]: ...
 
+    def ask(
+        self,
+        message: Given[Sendable[MessageT]],
+        *,
+        reply: Callable[[Any], Hashable],
+        key: Hashable = None,
+        timeout: float | None = 10.0,
+        messages: Observable[Any] | None = None,
+    ) -> Observable[Any]:
+        """Return a cold stream of the one reply to a message, which each subscription sends: so ``retry`` asks again.
 
-def _forget_all() -> None:
-    """In a child process: what goes on in its parent, over the same sockets, is not the child's to close."""
-    global _open_sessions_lock  # noqa: PLW0603 another thread of the parent may have had it
-    _open_sessions_lock = threading.RLock()
-    _open_sessions.clear()
-    session_threads.clear()
-    delivering_threads.clear()
+        While there is no connection it waits for one, in its time, and holds nobody up; else it is sent as :meth:`send`
+        sends. Who subscribes hears its answer, however quick; who unsubscribes forgets it.
 
+        Args:
+            message: What to send; or a function that returns it, and is called at each subscription, or at the opening
+                that it has waited for.
+            reply: Without a key: whether a message is the reply. With one: a function that returns to which key a
+                message is the reply, None for none. It is called once for each message, however many are open with
+                the same function and the same stream of messages. What it raises is in ``errors``, as a
+                :class:`~rxsocket.FunctionException`, and the message is taken for no reply.
+            key: To which key the reply is; None where ``reply`` says yes or no.
+            timeout: Seconds for all of it; None for no end.
+            messages: The stream of messages; :attr:`received` unless given. It is subscribed to like any: what was
+                held until somebody would, comes then.
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_all)
+        Returns:
+            A stream of one item, on the session's thread. It errors with a :class:`~rxsocket.ReplyTimeoutException`, on
+            a thread that all sessions have for that; with a :class:`~rxsocket.ReplyException` when the connection that
+            it was sent on ends, or the session is closed; with a SendException when it could not be sent; with a
+            ValueError when another with its key is open already; and with what the function of the message raises.
+
+        Raises:
+            TypeError: An argument is of another type, or the key is not hashable.
+            ValueError: The timeout is out of its range; or a text has a lone surrogate, and so can't be UTF-8.
+        """
+        check_given("the message", message, self._content_of)
+        source = self.received if messages is None else messages
+        return self._replies.ask(message, source, reply, key, timeout)

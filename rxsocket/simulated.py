@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from .codec import Codec, MessageT
 from .errors import RxSocketException
 from .gaps import Gap
 from .options import Options
@@ -14,23 +15,32 @@ from .subjects import SerialQueue
 __all__ = ["SimulatedSession"]
 
 
-class SimulatedSession(Streams):
+class SimulatedSession(Streams[MessageT]):
     """The streams of a session, which deliver what it is told, one after the other, on the thread that tells.
 
     It is told from any thread, from its subscribers, too: what comes while it delivers is delivered after that.
 
     Args:
         url: Where it is said to lead.
+        codec: Makes :attr:`received` of the messages; None for what they are.
         paused: Whether to begin paused.
         limits: How much it holds; None for as much as a session does.
     """
 
-    def __init__(self, url: str, *, paused: bool = False, limits: Options | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        codec: Codec[MessageT] | None = None,
+        *,
+        paused: bool = False,
+        limits: Options | None = None,
+    ) -> None:
         self._deliveries = SerialQueue()
         limits = limits or Options()
         super().__init__(
             url,
             self._wake,
+            codec,
             max_held=limits.max_held,
             max_held_messages=limits.max_held_messages,
             paused=paused,

@@ -23,7 +23,8 @@ from .errors import ConnectionException, EndpointException
 from .markup import table
 from .opening import check_needs
 from .options import MIB, Headers, Options
-from .session import Session, named
+from .session import Session
+from .socket_session import SocketSession, named
 from .states import Closed, Connecting
 from .urls import check_protocols, check_url, show, without_login
 
@@ -116,10 +117,10 @@ class Socket(Generic[MessageT]):
             # Whether by TLS is only known when the function says where to; but who gives ssl= expects it.
             check_needs(self._options, tls=True)
             asked = partial(_asked, url)
-            return Session(_name(url), asked, self._protocols, self._options, paused=paused, name=name)
+            return SocketSession(_name(url), asked, self._protocols, self._options, paused=paused, name=name)
         target = check_url(url)
         check_needs(self._options, tls=target.scheme == "wss")
-        return Session(show(target), lambda: target, self._protocols, self._options, paused=paused, name=name)
+        return SocketSession(show(target), lambda: target, self._protocols, self._options, paused=paused, name=name)
 
     @asynccontextmanager
     async def aconnect(

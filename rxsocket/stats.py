@@ -29,7 +29,7 @@ class Rates(Struct, frozen=True):
     bytes_out: float
 
 
-class Stats(Struct, frozen=True):
+class Stats(Struct, frozen=True, kw_only=True):
     """What a session has done until a moment, through all its connections, and how things stood then.
 
     Bytes are those of WebSocket frames, as they go through the socket: compressed where that was agreed on, with the
@@ -46,7 +46,7 @@ class Stats(Struct, frozen=True):
         held_size: Their size: bytes, of texts characters.
         outgoing: Bytes on their way out just then, which the system had not taken yet.
         dropped: Messages that were held and let go, as a HoldException tells.
-        decode_errors: Messages that were not what they should be, each a DecodeException in ``errors``.
+        decode_errors: Failures to decode a message, each a DecodeException in ``errors``.
         subscriber_errors: Exceptions that subscribers raised, each a SubscriberException in ``errors``.
         tries: Attempts to connect, those that failed, too.
         connections: Connections that were opened.

@@ -6,10 +6,13 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from functools import partial
+from functools import cached_property, partial
+from typing import Any, Generic, cast
 
+from msgspec import structs
 from reactivex import Observable, abc
 
+from .codec import Codec, MessageT
 from .errors import (
     DecodeException,
     FunctionException,
@@ -23,7 +26,7 @@ from .lifecycle import Lifecycle
 from .messages import Messages
 from .sampling import sampled
 from .states import Closed, Closing, Connecting, Open, State
-from .stats import ConnectionFigures, Counters, Stats
+from .stats import ConnectionFigures, Counters, Rates, Stats
 from .subjects import SerialQueue, Subject, guarded
 
 __all__ = ["Streams"]
@@ -31,12 +34,16 @@ __all__ = ["Streams"]
 logger = logging.getLogger("rxsocket")
 
 
-class Streams(Lifecycle):
-    """The streams of a session, whatever it is that tells of it.
+class Streams(Lifecycle, Generic[MessageT]):
+    """What there is to hear of a session, whatever tells of it: a connection, a recording, or a test.
+
+    A function of this works with a :class:`~rxsocket.Session`, with a :class:`~rxsocket.Replay`, and with a
+    ``FakeSession``. With a codec it is a ``Streams[T]`` of the codec's values; without one, of ``str | bytes``.
 
     Args:
         url: Where it is to lead, as it is shown.
         wake: Asks the thread that delivers the messages to call ``messages.drain()`` soon.
+        codec: Makes :attr:`received` of the messages; None for what they are.
         max_held: How many bytes of messages (characters, of texts) are held at the most.
         max_held_messages: How many messages are held at the most.
         paused: Whether to begin paused.
@@ -51,9 +58,17 @@ class Streams(Lifecycle):
     """
 
     def __init__(
-        self, url: str, wake: Callable[[], None], *, max_held: int, max_held_messages: int, paused: bool
+        self,
+        url: str,
+        wake: Callable[[], None],
+        codec: Codec[MessageT] | None,
+        *,
+        max_held: int,
+        max_held_messages: int,
+        paused: bool,
     ) -> None:
         super().__init__(self.report_subscriber)
+        self._codec = codec
         self._url = url  # written by the thread that delivers
         self._counters = Counters()
         self._reports = SerialQueue()
@@ -65,7 +80,6 @@ class Streams(Lifecycle):
             self.report_subscriber,
             wake,
             self.report,
-            self._report_undecodable,
             self._counters,
             max_held=max_held,
             max_held_messages=max_held_messages,
@@ -88,6 +102,13 @@ class Streams(Lifecycle):
         """Where it leads, after redirects, without user and password."""
         return self._url
 
+    @cached_property
+    def received(self) -> Observable[MessageT]:
+        """What the codec makes of the messages, as :meth:`Messages.decode` tells; without one, ``messages.data``."""
+        codec = self._codec
+        stream: Observable[Any] = self.messages.data if codec is None else self.messages.decode(codec)
+        return cast("Observable[MessageT]", stream)
+
     @property
     def stats(self) -> Stats:
         """What it has done so far, in figures, and how things stand. From any thread.
@@ -101,23 +122,23 @@ class Streams(Lifecycle):
             messages_in = counters.messages_in  # before the bytes: so none is there without its own
             held, held_size = messages.held
             return Stats(
-                now,
-                messages_in,
-                counters.frames_out + connection.answers - counters.controls_out,
-                counters.bytes_in,
-                counters.bytes_out,
-                held,
-                held_size,
-                connection.outgoing,
-                counters.dropped,
-                counters.decode_errors,
-                counters.subscriber_errors,
-                counters.tries,
-                counters.connections,
-                counters.losses,
-                counters.round_trip,
-                connection.uptime,
-                connection.idle,
+                time=now,
+                messages_in=messages_in,
+                messages_out=counters.frames_out + connection.answers - counters.controls_out,
+                bytes_in=counters.bytes_in,
+                bytes_out=counters.bytes_out,
+                held=held,
+                held_size=held_size,
+                outgoing=connection.outgoing,
+                dropped=counters.dropped,
+                decode_errors=counters.decode_errors,
+                subscriber_errors=counters.subscriber_errors,
+                tries=counters.tries,
+                connections=counters.connections,
+                losses=counters.losses,
+                round_trip=counters.round_trip,
+                uptime=connection.uptime,
+                idle=connection.idle,
             )
 
     def _connection_figures(self, _now: float) -> ConnectionFigures:
@@ -127,13 +148,12 @@ class Streams(Lifecycle):
     def stats_every(self, seconds: float = 1.0, *, scheduler: abc.SchedulerBase | None = None) -> Observable[Stats]:
         """Return a cold stream of :attr:`stats`: at the subscription, then at equal intervals, and at Closed.
 
-        It completes after the last. Pair by pair (``ops.pairwise()``) they give rates: :meth:`Stats.since`.
+        It completes after the last. :meth:`rates_every` tells how much went between them.
 
         Args:
             seconds: The interval.
-            scheduler: In whose time, and on whose thread, they come; None for a thread that all sessions have for
-                deadlines, also of their asks, so that a subscriber had better be quick. The last comes on the session's
-                thread.
+            scheduler: In whose time, and on whose thread, they come; None for that of who subscribes, or else for
+                threads of RxPY's ``TimeoutScheduler``. The last comes on the session's thread.
 
         Raises:
             TypeError: An argument is of another type.
@@ -141,6 +161,41 @@ class Streams(Lifecycle):
         """
         stream = sampled(lambda: self.stats, self.state, seconds, scheduler)
         return stream.pipe(guarded("stats_every()", self.report_subscriber))
+
+    def rates_every(self, seconds: float = 1.0, *, scheduler: abc.SchedulerBase | None = None) -> Observable[Rates]:
+        """Return a cold stream of how much goes in each second, over one interval after the other.
+
+        It completes at Closed. Of the last interval, which ends then, it tells only where that is half of one at least:
+        in a few milliseconds a close frame alone makes high figures.
+
+        Args:
+            seconds: The interval.
+            scheduler: As :meth:`stats_every` takes it. Its time is that of the rates, too.
+
+        Raises:
+            TypeError: An argument is of another type.
+            ValueError: The interval is out of its range.
+        """
+        samples = sampled(lambda: self.stats, self.state, seconds, scheduler)
+
+        def subscribe(observer: abc.ObserverBase[Rates], given: abc.SchedulerBase | None = None) -> abc.DisposableBase:
+            clock = scheduler or given
+            earlier: Stats | None = None
+
+            def take(stats: Stats) -> None:
+                nonlocal earlier
+                if clock is not None:
+                    stats = structs.replace(stats, time=clock.to_seconds(clock.now))
+                rates = None if earlier is None else stats.since(earlier)
+                # One that is too short, since the sample before it was late, is told of with the next.
+                if rates is None or rates.seconds >= seconds / 2:
+                    earlier = stats
+                    if rates is not None:
+                        observer.on_next(rates)
+
+            return samples.subscribe(take, observer.on_error, observer.on_completed, scheduler=given)
+
+        return Observable(subscribe).pipe(guarded("rates_every()", self.report_subscriber))
 
     def _enter(self, state: State) -> None:
         was_open = isinstance(self._state, Open | Closing)
@@ -151,20 +206,25 @@ class Streams(Lifecycle):
         elif was_open and end is not None and not end.was_clean:
             self._counters.losses += 1
 
-    def report(self, error: RxSocketException) -> None:
-        """Log an error, and deliver it to the subscribers of :attr:`errors`. From any thread."""
+    def report(self, error: RxSocketException, count: int = 1) -> None:
+        """Log an error, and deliver it to the subscribers of :attr:`errors`. From any thread.
+
+        Args:
+            error: What went wrong.
+            count: Which of its kind it is, from 1: of many the log has the first, the second, the fourth, and so on.
+        """
+        # A peer that sends nothing else must not fill the log.
+        if count & (count - 1) == 0:
+            self._log_error(error, count)
+        self._deliver_error(error)
+
+    def _log_error(self, error: RxSocketException, count: int) -> None:
         raised = error.__cause__ if isinstance(error, SubscriberException | FunctionException) else None
         if isinstance(raised, SendException):  # of a subscriber that answers, after a close: it needs no traceback
             self._log(logging.WARNING, f"{error} ({raised})")
         else:
-            self._log(logging.WARNING, str(error), raised)
-        self._deliver_error(error)
-
-    def _report_undecodable(self, error: DecodeException, count: int) -> None:
-        # A peer that sends nothing else must not fill the log: it has the first, the second, the fourth, and so on.
-        if count & (count - 1) == 0:
-            self._log(logging.WARNING, str(error) + (f" ({count} messages so far; not all are logged)" * (count > 1)))
-        self._deliver_error(error)
+            others = f" ({count} times so far; not all are logged)" if count > 1 else ""
+            self._log(logging.WARNING, f"{error}{others}", raised)
 
     def pause(self) -> None:
         """Hold messages from now on. When ``max_held`` is reached reading stops, so that the server has to wait.

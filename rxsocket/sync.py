@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from functools import partial
+from itertools import count
 from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar, overload
 
 import reactivex.operators as ops
@@ -66,6 +67,7 @@ class Sync(abc.DisposableBase):
         self._encode = encode
         self._decode = decode
         self._receive = store.handle(self._accepted, origin=self)
+        self._failures = count(1)  # of the server's messages; by who delivers
         self._made = 0  # how many changes are not the server's; written in the store's own queue alone
         # Which of them was the last to be sent; written in the actions of _sends alone, under the session's order.
         self._sent = 0
@@ -113,7 +115,7 @@ class Sync(abc.DisposableBase):
         try:
             value = self._decode(message)
         except DecodeException as error:
-            self.session.report(error)
+            self.session.report(error, next(self._failures))
         else:
             self._receive((sent, value))
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from reactivex import Observable, abc
-from reactivex.disposable import CompositeDisposable
+from reactivex.disposable import CompositeDisposable, SerialDisposable, SingleAssignmentDisposable
 
 from .errors import SendException
 from .link import Given, Link, check_function, check_stream, content, failing, shown
@@ -57,6 +57,8 @@ class Topic(Subject[T]):
         # after the other, whichever threads are at work. Only these actions touch the two below.
         self._looks = SerialQueue()
         self._reading: CompositeDisposable | None = None  # of the messages, and of the openings
+        # Of the messages alone; also who delivers them replaces what is in it.
+        self._messages = SerialDisposable()
         self._subscribed_on: int | None = None  # the connection whose server was told to send, and not to stop
 
     def _subscribe_core(
@@ -74,10 +76,11 @@ class Topic(Subject[T]):
         """Make of where things stand what they should be."""
         wanted = bool(self.observers)
         if wanted and self._reading is None:
-            self._reading = reading = CompositeDisposable()
-            with inside(None):  # it is for all subscribers, in whichever scopes
-                # Before the server is told: it may answer at once.
-                reading.add(self._source.subscribe(self._take, self._fail, self.on_completed))
+            self._messages = SerialDisposable()
+            self._reading = reading = CompositeDisposable(self._messages)
+            # Before the server is told: it may answer at once.
+            self._read(self._messages)
+            with inside(None):
                 reading.add(self._link.state.subscribe(lambda _: self._looks.run(self._look)))
             return  # the state that there is brings another look
         if not wanted:
@@ -96,9 +99,20 @@ class Topic(Subject[T]):
 
     def _fail(self, error: Exception) -> None:
         # Those who are subscribed then have it; who comes later begins anew, as with the source.
-        self._looks.run(self._stop_reading)
+        messages = self._messages
         self.fail_subscribers(error)
+        if self.observers:
+            # Here, and not by a look, which may have to wait for another thread's: the next message comes at once.
+            self._read(messages)
+        else:
+            self._looks.run(self._stop_reading)
         self._looks.run(self._look)
+
+    def _read(self, messages: SerialDisposable) -> None:
+        # One that fails at once has another in its place before this has it.
+        messages.disposable = reading = SingleAssignmentDisposable()
+        with inside(None):  # it is for all subscribers, in whichever scopes
+            reading.disposable = self._source.subscribe(self._take, self._fail, self.on_completed)
 
     def _stop_reading(self) -> None:
         if self._reading is not None:

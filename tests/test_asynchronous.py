@@ -24,6 +24,7 @@ from rxsocket.frames import Close
 from rxsocket.options import MIB
 from rxsocket.session import Session
 from rxsocket.socket import websocket
+from rxsocket.socket_session import close_all
 from rxsocket.states import Closed, Open
 from rxsocket.subjects import BehaviorSubject, Subject
 
@@ -610,7 +611,7 @@ def test_what_is_closed_before_it_opens_is_raised(play):
     async def main(url: str) -> None:
         def close() -> None:
             assert asked.wait(DEADLINE)
-            Session.close_all()
+            close_all()
 
         with thread(close), pytest.raises(ConnectionException, match="no connection to ws://"):
             async with websocket(url).aconnect():

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from kernels import OLD, Kernel, old_ipykernel
-from servers import EchoServer
+from servers import DEADLINE, EchoServer
 
 import rxsocket
 from rxsocket import cells
@@ -335,3 +335,23 @@ def test_the_end_of_a_stream_lands_there_too_and_an_error_of_a_subscriber_harms_
     )
     either.until(lambda: either.output(ran.request) == "over\nend\n")
     assert either.output(other.request) == "raised\n"
+
+
+# --- the end of a kernel
+
+
+@pytest.mark.parametrize("how", ["restart", "shutdown", "restart amid a cell"])
+def test_at_the_end_of_a_kernel_the_server_hears_of_it(server: EchoServer, how: str) -> None:
+    connect = f"from rxsocket import websocket; session = websocket({server.url!r}).connect(); session.send('x')"
+    with Kernel() as kernel:
+        kernel.run(connect, "connects")
+        if how == "restart amid a cell":
+            request = kernel.begin("print('waits', flush=True)\nimport time\ntime.sleep(30)")
+            kernel.until(lambda: "waits" in kernel.output(request))
+        start = time.monotonic()
+        if how == "shutdown":
+            kernel.manager.shutdown_kernel()
+        else:
+            kernel.manager.restart_kernel()
+        assert server.ends.get(timeout=DEADLINE)[1] in {1000, 1001}
+        assert time.monotonic() - start < DEADLINE

@@ -20,7 +20,7 @@ import pytest
 from cassettes import LINES, written
 from servers import Wire, in_turn
 
-from rxsocket import Cassette, Close, websocket
+from rxsocket import Cassette, Close, commands, websocket
 from rxsocket.cassette import Text
 
 DEADLINE = 10
@@ -158,6 +158,19 @@ def test_a_second_signal_ends_at_once_also_where_nobody_reads_what_is_printed(pl
                 process.wait(0.1)
                 break
         assert process.returncode == -signal.SIGINT
+
+
+@pytest.mark.parametrize("messages", [["x"] * 1000, [b"x" * 1024] * 500, ["x" * (2 << 20)]])
+def test_what_waits_to_be_printed_is_bound_by_count_and_by_size(messages):
+    inbox = commands._Inbox(commands.WAITING)
+    for message in messages:
+        assert not inbox.full()
+        inbox.put(message, block=False)
+    assert inbox.full()
+    for message in messages:
+        assert not inbox.empty()
+        assert inbox.get(block=False) is message
+    assert inbox.empty()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

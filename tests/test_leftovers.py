@@ -7,6 +7,7 @@ import reactivex.operators as ops
 
 from rxsocket import websocket
 from rxsocket.leftovers import no_open_sessions
+from rxsocket.proxy import proxy
 from rxsocket.scripted import serve
 from rxsocket.served import Client
 from rxsocket.states import Closed, Open
@@ -60,6 +61,51 @@ def test_what_was_open_before_stays_open():
         with no_open_sessions():
             pass
         assert isinstance(session.current_state, Open)
+
+
+def test_what_only_the_end_of_a_server_has_ended_is_left_open():
+    def block() -> int:
+        with no_open_sessions(), serve(listen) as url:
+            websocket(url).connect().opens.pipe(ops.first()).run()
+            return here() - 1
+
+    def block_through_a_proxy() -> int:
+        with serve(listen) as url, no_open_sessions(), proxy(url) as faults:
+            websocket(faults.url.replace("127.0.0.1", "localhost")).connect().opens.pipe(ops.first()).run()
+            return here() - 1
+
+    for held in (block, block_through_a_proxy):
+        with pytest.raises(AssertionError, match="a session is left open") as failure:
+            held()
+        assert f"started at {__file__}:{held.__code__.co_firstlineno + 2}" in str(failure.value)
+
+
+def test_what_the_script_or_the_block_has_closed_is_not_left_open():
+    with no_open_sessions():
+        with serve(lambda client: client.close(1001), listen) as url:
+            websocket(url).connect().closes.run()
+            session = websocket(url).connect()
+            session.opens.pipe(ops.first()).run()
+            session.close()
+        with serve(listen) as url, websocket(url).connect() as session, no_open_sessions(), serve(listen, clients=0):
+            session.opens.pipe(ops.first()).run()
+
+
+def test_what_is_closing_when_a_server_ends_is_not_left_open():
+    with no_open_sessions(), serve(Client.stall) as url:
+        session = websocket(url).connect()
+        session.opens.pipe(ops.first()).run()
+        session.close(wait=False)
+
+
+def test_what_another_block_notes_is_not_told_of_what_was_open_before():
+    with serve(listen) as url:
+        session = websocket(url).connect()
+        session.opens.pipe(ops.first()).run()
+        held = no_open_sessions()
+        held.__enter__()
+    held.__exit__(None, None, None)
+    session.close()
 
 
 def test_what_the_block_raises_goes_on_with_a_note():

@@ -61,14 +61,19 @@ def test_what_a_function_raised_is_reported_with_its_name_and_what_follows() -> 
     class Session:
         def __init__(self) -> None:
             self.errors: list[RxSocketException] = []
+            self.counts: list[int] = []
 
-        def report(self, error: RxSocketException) -> None:
+        def report(self, error: RxSocketException, count: int) -> None:
             self.errors.append(error)
+            self.counts.append(count)
 
     session = Session()
     raised = KeyError("price")
-    failing(session, "matches of topic('ticks')", "the message is passed over")("", raised)
-    (error,) = session.errors
+    report = failing(session, "matches of topic('ticks')", "the message is passed over")
+    for _ in range(3):
+        report("", raised)
+    assert session.counts == [1, 2, 3]
+    error = session.errors[0]
     assert isinstance(error, FunctionException)
     assert error.function == "matches of topic('ticks')"
     assert str(error) == "matches of topic('ticks') raised KeyError('price'): the message is passed over"

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 import reactivex.operators as ops
 
-from rxsocket import Gap, codec_of
+from rxsocket import Backoff, Gap, codec_of
 from rxsocket.marbles import marbles
 
 
@@ -77,9 +77,98 @@ def test_a_difference_is_shown_in_both_diagrams():
     assert str(failure.value).splitlines() == [
         "the stream did not emit what the diagram says",
         "expected: --a--b-|",
-        "got:      --a-b-(?1,d)|",
-        "  ?1 is 'a - b'",
+        "got:      --a-b-(A,d)|",
+        "  A is 'a - b'",
+        "the first difference: 'b' at 4, and it was to be 'b' at 5",
     ]
+
+
+def test_names_are_looked_up_as_they_are_written_and_then_as_numbers():
+    with marbles() as test:
+        session = test.session("            O-007-1e3-inf-1-2--3--|", {"1": "one", 2: "two"})
+        test.expect(session.messages.body, "--a---b---c---d-e--f--|", dict(zip("abcdef", TEXTS, strict=True)))
+        numbers = session.messages.body.pipe(ops.skip(5), ops.map(int))
+        test.expect(numbers, "              -------------------3--|")
+    with marbles() as test:
+        session = test.session("           O-1-2-|")
+        test.expect(session.messages.body, "--1-2-|", {"1": "1", 2: "2"})
+
+    with marbles() as test:
+        test.expect(
+            test.session("O-\U0001d7cf-\U00020000|").messages.body, "--a-b|", {"a": "\U0001d7cf", "b": "\U00020000"}
+        )
+
+
+TEXTS = ("007", "1e3", "inf", "one", "two", "3")
+
+
+@pytest.mark.parametrize(
+    ("session", "expected", "said"),
+    [
+        ("O-1-2|", "--1-2|", "'1' at 2, and it was to be 1 at 2"),
+        ("O-a-b|", "--a--|", "'b' at 4, and it was to be | at 5"),
+        ("O-a---", "--a-b-", "nothing more, and it was to be 'b' at 4"),
+        ("O-a-|-", "--a-#-", "| at 4, and it was to be # (Exception) at 4"),
+        ("O-a-|-", "--a---", "| at 4, and it was to be nothing more"),
+    ],
+)
+def test_the_first_difference_is_told_with_its_time(session: str, expected: str, said: str):
+    test = marbles()
+    test.expect(test.session(session).messages.body, expected)
+    with pytest.raises(AssertionError) as failure:
+        test.run()
+    assert str(failure.value).splitlines()[-1] == f"the first difference: {said}"
+
+
+def test_a_value_that_is_wider_than_its_marble_gets_a_letter_and_what_the_diagram_can_not_show_its_time():
+    test = marbles()
+    session = test.session("O-a-b-cA|", {"a": "long text", "b": "wide", "cA": "wider"})
+    texts = session.messages.body.pipe(ops.flat_map(lambda text: [text, "B"] if text == "wide" else [text]))
+    test.expect(texts, "    ---------|")
+    with pytest.raises(AssertionError) as failure:
+        test.run()
+    assert str(failure.value).splitlines()[2:-1] == [
+        "got:      --A-(C,B)D|",
+        "  A is 'long text'",
+        "  C is 'wide'",
+        "  D is 'wider'",
+        "  D came at 6",
+        "  | came at 8",
+    ]
+
+
+def test_what_stands_side_by_side_is_told_with_its_time():
+    test = marbles()
+    texts = test.session("O-a--").messages.body
+    test.expect(texts.pipe(ops.merge(texts.pipe(ops.delay(1.0, scheduler=test.scheduler)))), "-----")
+    with pytest.raises(AssertionError, match="got:      --aa\n  a came at 2\n  a came at 3\n"):
+        test.run()
+
+
+def test_a_name_of_marbles_of_a_session_alone_is_refused_unless_it_has_a_value():
+    with pytest.raises(ValueError, match="'XO' at 2 in 'O-XO-a' is one name, of a message"):
+        marbles().session("O-XO-a")
+    with marbles() as test:
+        test.expect(test.session("O-XO-|", {"XO": "kisses"}).messages.body, "--k--|", {"k": "kisses"})
+
+
+def test_what_a_session_can_not_do_is_told_with_its_marble():
+    for diagram, policy in (("O--X-O", None), ("a", Backoff())):
+        test = marbles()
+        test.session(diagram, reconnect=policy)
+        with pytest.raises(RuntimeError) as failure:
+            test.run()
+        place = len(diagram) - 1
+        assert failure.value.__notes__ == [f"It is told by {diagram[-1]!r} at {place} in {diagram!r}"]
+        assert ("a loss is the end" in str(failure.value)) == (policy is None)
+
+
+def test_it_shows_where_it_stands():
+    test = marbles()
+    test.session("O--|")
+    assert repr(test) == "<Marbles at 0 of 4 s>"
+    test.run()
+    assert repr(test) == "<Marbles at 4 of 4 s>"
 
 
 @pytest.mark.parametrize("diagram", ["--b|", "--a-|", "--a", "--(a,a)|", "", "--a#"])
@@ -87,8 +176,9 @@ def test_each_difference_counts(diagram: str):
     test = marbles()
     session = test.session("O-a|")
     test.expect(session.messages.body, diagram)
-    with pytest.raises(AssertionError, match="got:      --a\\|"):
-        test.run()
+    with pytest.raises(AssertionError, match="got:      --a\\|") as failure, test:
+        pass
+    assert {entry.path.name for entry in failure.traceback.filter(failure)} == {"test_marbles.py"}
 
 
 def test_what_comes_between_the_seconds_is_told_with_its_time():
@@ -108,8 +198,9 @@ def test_an_error_has_to_be_of_its_kind():
             test.expect(test.session("O-a-").messages.body.pipe(ops.map(fail)), "--#", error=kind)
     test = marbles()
     test.expect(test.session("O-a-").messages.body.pipe(ops.map(fail)), "--#", error=ValueError)
-    with pytest.raises(AssertionError, match=r"# is KeyError\('a'\)"):
+    with pytest.raises(AssertionError, match=r"# is KeyError\('a'\)") as failure:
         test.run()
+    assert str(failure.value).endswith(": # (KeyError('a')) at 2, and it was to be # (ValueError) at 2")
 
 
 def test_nothing_that_has_no_end_holds_it_up():

@@ -48,8 +48,7 @@ class Source:
         self.messages = Messages(
             lambda stream, error: self.reports.append((stream, error)),
             self._wake,
-            self.failures.append,
-            lambda error, count: self.undecodable.append((error, count)),
+            self._fail,
             Counters(),
             max_held=max_held,
             max_held_messages=max_held_messages,
@@ -58,6 +57,12 @@ class Source:
 
     def _wake(self) -> None:
         self.wakes += 1
+
+    def _fail(self, error: HoldException | DecodeException, count: int) -> None:
+        if isinstance(error, DecodeException):
+            self.undecodable.append((error, count))
+        else:
+            self.failures.append(error)
 
     def deliver(self, *messages: Message, connection: int = 1) -> None:
         self.messages.deliver(list(messages), connection)

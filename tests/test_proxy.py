@@ -202,8 +202,31 @@ def test_the_proxy_is_idle_while_nothing_goes_on(faults: Faults, monkeypatch):
             assert len(turns) - before <= 3
 
 
+def test_the_block_ends_well_although_its_thread_has_ended_before_it_is_woken(server, monkeypatch):
+    class Late:
+        """Wakes the thread only once that has done all that it was told, as one that was awake already."""
+
+        def __init__(self, waker: socket.socket) -> None:
+            self._waker = waker
+
+        def send(self, data: bytes) -> None:
+            self._waker.send(data)
+            assert faults._thread is not None
+            faults._thread.join(5)
+            self._waker.send(data)
+
+        def close(self) -> None:
+            self._waker.close()
+
+    with proxy(server.url) as faults:
+        monkeypatch.setattr(faults, "_waker", Late(faults._waker))
+
+
 def test_outside_of_its_block_it_can_be_told_nothing(server):
     faults = proxy(server.url)
+    assert repr(faults) == server.url.replace("ws://", "<Faults of ") + ">"
+    with pytest.raises(RuntimeError, match="has its port within its block alone"):
+        _ = faults.url
     with pytest.raises(RuntimeError, match="within its block"):
         faults.stall()
     with faults:

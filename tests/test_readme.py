@@ -70,7 +70,7 @@ def test_every_example_shows_what_stands_below_it():
                 expected = expected.replace("127.0.0.1:3333", hub.url.removeprefix("ws://"))
                 assert shown.take(expected) == expected, f"README.rst, line {block.line}"
         finally:
-            rxsocket.Session.close_all()
+            rxsocket.close_all()
 
 
 def test_the_first_program_has_at_most_ten_lines():

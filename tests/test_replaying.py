@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 import reactivex.operators as ops
@@ -13,7 +15,20 @@ from reactivex.scheduler import HistoricalScheduler, TimeoutScheduler, VirtualTi
 from reactivex.testing import TestScheduler
 from servers import DEADLINE, Seen, Wire, in_turn, within
 
-from rxsocket import Backoff, CassetteException, Close, Gap, MessageEvent, record, replay, replaying, websocket
+from rxsocket import (
+    Backoff,
+    CassetteException,
+    Close,
+    Gap,
+    MessageEvent,
+    buffered,
+    codec_of,
+    iterate,
+    record,
+    replay,
+    replaying,
+    websocket,
+)
 from rxsocket.cassette import ClosedLine, Completed, OpenLine, Text, state_line
 from rxsocket.frames import PONG, Ping
 from rxsocket.options import Options
@@ -282,6 +297,20 @@ def test_all_views_and_streams_are_there(tmp_path):
         assert session.current_state == Closed(END)
 
 
+def test_with_a_codec_it_has_the_values_that_a_session_would_have(tmp_path):
+    numbers = written(tmp_path / "feed.jsonl", texts(3))
+    with replay(numbers, codec=codec_of(int), speed=None, start=False) as session:
+        received = Seen(session.received)
+        session.start()
+        assert received.all() == [0, 1, 2]
+    with replay(numbers, speed=None, start=False) as session:
+        received = Seen(session.received)
+        session.start()
+        assert received.all() == ["0", "1", "2"]
+    with pytest.raises(TypeError, match="codec is a codec"):
+        replay(numbers, codec=int)
+
+
 @pytest.mark.parametrize("lines", [LINES, LINES[:11], [*LINES[:12], LINES[13], Text(3_000_000, "held", 2)]])
 def test_it_is_closed_when_its_messages_complete(lines, tmp_path):
     with replay(written(tmp_path / "feed.jsonl", lines), speed=None, start=False) as session:
@@ -499,3 +528,53 @@ def test_the_messages_say_through_which_connection_they_came(tmp_path):
         seen = Seen(session.messages)
         session.start()
         assert seen.all()[::2] == [MessageEvent("one\n\u2028\U0001f600", 1), MessageEvent("two", 2)]
+
+
+# --- a close does not wait for who may wait for it
+
+
+def test_a_coroutine_that_holds_it_up_may_close_it(tmp_path):
+    async def some() -> list[str]:
+        taken = []
+        with replay(written(tmp_path / "feed.jsonl", texts(5000)), speed=None) as session:
+            async for text in iterate(session.messages.body):
+                taken.append(text)
+                if len(taken) == 3:
+                    break
+        return taken
+
+    with within(DEADLINE):
+        assert asyncio.run(some()) == ["0", "1", "2"]
+
+
+def test_a_buffered_subscriber_that_it_waits_for_may_close_it(tmp_path):
+    session = replay(written(tmp_path / "feed.jsonl", texts(5000)), speed=None, start=False)
+    closed = threading.Event()
+
+    def close(_: str) -> None:
+        session.close()
+        closed.set()
+
+    session.messages.body.pipe(buffered(1)).subscribe(close)
+    with within(DEADLINE):
+        session.start()
+        assert closed.wait(DEADLINE)
+        session.closes.run()
+
+
+def test_subscribers_of_two_may_close_each_the_other(tmp_path):
+    path = written(tmp_path / "feed.jsonl", texts(5000))
+    both = [replay(path, speed=None, start=False) for _ in range(2)]
+    meet = threading.Barrier(2)
+
+    def close(_: str, other: replaying.Replay) -> None:
+        meet.wait(DEADLINE)
+        other.close()
+
+    for session, other in (both, reversed(both)):
+        session.messages.body.pipe(ops.take(1)).subscribe(partial(close, other=other))
+    with within(DEADLINE):
+        for session in both:
+            session.start()
+        for session in both:
+            session.closes.run()

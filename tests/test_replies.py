@@ -30,6 +30,7 @@ from rxsocket.errors import (
     SendException,
     SubscriberException,
 )
+from rxsocket.fake import FakeSession
 from rxsocket.frames import Close
 from rxsocket.session import Session
 from rxsocket.socket import websocket
@@ -138,8 +139,8 @@ def test_a_reply_that_comes_before_send_returns_counts(connect, server: EchoServ
     others = Seen(session.messages.data)
     send = session.send_if
 
-    def slow(message: str, is_wanted: Callable[[], bool], *, wait: bool) -> None:
-        send(message, is_wanted, wait=wait)
+    def slow(message: str, is_wanted: Callable[[], bool]) -> None:
+        send(message, is_wanted)
         # As if the network had been quicker: on the session's thread, that this one holds up here.
         session.messages._data.on_next(message)
 
@@ -154,9 +155,9 @@ def test_nothing_is_sent_before_its_answer_can_be_heard(connect, server: EchoSer
     order: list[str] = []
     send = session.send_if
 
-    def sends(message: str, is_wanted: Callable[[], bool], *, wait: bool) -> None:
+    def sends(message: str, is_wanted: Callable[[], bool]) -> None:
         order.append("sends")
-        send(message, is_wanted, wait=wait)
+        send(message, is_wanted)
 
     def listens(observer: Any, scheduler: Any = None) -> Any:
         # Another that is asked now, and an opening that is told of, send what they find.
@@ -312,13 +313,17 @@ def test_the_close_ends_it_also_where_messages_go_on(connect, play) -> None:
     assert type(failed(ask(session, 2, messages=reactivex.never()), ReplyException)) is ReplyException
 
 
-def test_at_a_deadline_nothing_waits_for_the_peer_to_read(connect, play, monkeypatch) -> None:
+@pytest.mark.parametrize("kind", [FakeSession, Session])
+def test_who_sends_when_there_was_no_reply_in_time_holds_up_no_other(kind: type, connect, play) -> None:
+    url, options = "ws://127.0.0.1:1", {"reconnect": Backoff(initial=60), "send_timeout": 60}
+    away = FakeSession(url, **options) if kind is FakeSession else connect(url, **options)
     session = connect(play(silent))
-    is_open(session)
-    waits: list[bool] = []
-    monkeypatch.setattr(session, "send_if", lambda message, is_wanted, *, wait: waits.append(wait))
-    Seen(ask(session, 1, timeout=0.02).pipe(ops.retry(2), ops.materialize())).one()
-    assert waits == [True, False]
+    refused = Seen(session.errors.pipe(ops.filter(lambda error: isinstance(error.__cause__, SendException))))
+    ask(session, 1, timeout=0.05).subscribe(on_error=lambda _: away.send("no reply"))
+    with within(DEADLINE):
+        failed(ask(session, 2, timeout=0.1), ReplyTimeoutException)
+    refused.wait()
+    away.close()
 
 
 def test_when_the_session_is_closed_it_fails_and_at_once_after_that(connect, play) -> None:

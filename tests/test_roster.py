@@ -11,7 +11,7 @@ from servers import DEADLINE, Wire, within
 from threads import in_threads
 
 from rxsocket import Close, Session, Sessions, close_all, sessions, websocket
-from rxsocket.session import named
+from rxsocket.socket_session import named
 
 
 def is_open(session: Session) -> Session:

@@ -846,3 +846,32 @@ def test_the_end_is_told_of_before_a_close_returns(play, connect):
     go_on.set()
     closer.join()
     assert told[-2:] == [Closing, Closed]
+
+
+def test_a_close_amid_what_was_held_lets_the_sessions_thread_deliver_it_all(play, connect) -> None:
+    def script(wire: Wire) -> None:
+        wire.send(*map(str, range(100)))
+        wire.next()  # and cut
+
+    session = connect(play(script), paused=True, reconnect=Backoff(initial=60, jitter=0))
+    told: list[tuple[str, int]] = []
+    amid, go_on = threading.Event(), threading.Event()
+
+    def take(text: str) -> None:
+        told.append((text, threading.get_ident()))
+        if text == "20":
+            amid.set()
+            assert go_on.wait(DEADLINE)
+
+    ended = threading.Event()
+    session.messages.body.subscribe(take, on_completed=ended.set)
+    Seen(session.opens).wait()
+    session.send("cut")
+    Seen(session.retries).wait()
+    session.resume()
+    assert amid.wait(DEADLINE)
+    session.close()
+    go_on.set()
+    assert ended.wait(DEADLINE)
+    assert [text for text, _ in told] == [str(number) for number in range(100)]
+    assert len({thread for _, thread in told}) == 1

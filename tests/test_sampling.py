@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+import reactivex.operators as ops
 from reactivex.subject import Subject
 from reactivex.testing import ReactiveTest, TestScheduler
 from servers import Seen
@@ -51,15 +52,24 @@ def test_who_is_held_up_does_not_make_up_for_it():
     assert taken == [200.0, 300.0, 550.0, 650.0, 750.0]
 
 
-def test_without_a_scheduler_all_share_the_thread_of_the_deadlines():
+def test_without_a_scheduler_one_that_is_slow_holds_up_no_other():
     life: Subject[object] = Subject()
-    threads = [Seen(sampled(threading.current_thread, life, 0.005, None)) for _ in range(3)]
-    names = {thread.name for seen in threads for thread in seen.wait(4)[1:]}
-    assert names == {"rxsocket deadlines"}
-    for seen in threads[:2]:
-        seen.subscription.dispose()
+    go_on = threading.Event()
+    slow, quick = (sampled(threading.get_ident, life, 0.005, None) for _ in range(2))
+    held_up = Seen(slow.pipe(ops.skip(1), ops.do_action(lambda _: go_on.wait(5)), ops.take(1)))
+    seen = Seen(quick)
+    seen.wait(4)
+    go_on.set()
+    held_up.all()
     life.on_completed()
-    assert threads[2].all()[-1] is threading.current_thread()
+    assert seen.all()[-1] == threading.get_ident()
+
+
+def test_the_scheduler_of_who_subscribes_counts_too():
+    scheduler = TestScheduler()
+    life = scheduler.create_hot_observable(on_completed(250))
+    results = scheduler.start(lambda: sampled(lambda: scheduler.clock, life, 100.0, None))
+    assert results.messages == [on_next(200, 200.0), on_next(250, 250.0), on_completed(250)]
 
 
 def test_the_end_at_the_same_moment_as_a_sample_is_one_after_the_other():
@@ -84,7 +94,8 @@ def test_the_end_at_the_same_moment_as_a_sample_is_one_after_the_other():
     assert not completed.is_set()
     go_on.set()
     assert completed.wait(5)
-    assert seen == ["MainThread", "rxsocket deadlines", "rxsocket deadlines"]
+    assert seen[0] == "MainThread"
+    assert seen[1] == seen[2] != "MainThread"
 
 
 def test_arguments_are_checked():

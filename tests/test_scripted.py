@@ -4,6 +4,8 @@ import http.client
 import socket
 import threading
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
 import pytest
 from servers import Seen, within
@@ -34,6 +36,7 @@ def test_each_connection_has_a_call_of_the_script_and_a_number():
             assert Seen(session.messages.body).all() == [f"{number} /path?n={number}"]
             session.close()
     assert [client.number for client in server.clients] == [1, 2, 3]
+    assert repr(server.clients[0]) == "<Client 1 /path?n=1>"
 
 
 def test_the_second_script_is_for_the_second_connection_and_the_last_for_all_others():
@@ -96,8 +99,9 @@ def broken(client: Client) -> None:
 
 
 def test_what_a_script_raises_is_raised_itself():
-    with pytest.raises(LookupError, match="mine"):
+    with pytest.raises(LookupError, match="mine") as raised:
         played(broken, until_closed)
+    assert not hasattr(raised.value, "__notes__")
 
 
 def test_what_the_block_raises_goes_on_with_a_note_of_what_the_script_raised():
@@ -107,7 +111,36 @@ def test_what_the_block_raises_goes_on_with_a_note_of_what_the_script_raised():
 
     with pytest.raises(ZeroDivisionError) as raised:
         played(broken, talk)
-    assert raised.value.__notes__ == ["A script of the server raised LookupError('mine')"]
+    line = broken.__code__.co_firstlineno + 1
+    assert raised.value.__notes__ == [f"A script of the server raised LookupError('mine') at {__file__}:{line}"]
+
+
+def test_failures_that_are_alike_are_noted_once():
+    def script(client: Client) -> None:
+        if client.number > 3:
+            raise LookupError("mine")
+        client.expect("hello", timeout=0.01)
+
+    def block() -> None:
+        with serve(script) as url:
+            for _ in range(4):
+                websocket(url).connect().closes.run()
+
+    with pytest.raises(AssertionError, match="nothing came for") as raised:
+        block()
+    first = script.__code__.co_firstlineno
+    notes = [note.removeprefix("A script of the server raised ") for note in raised.value.__notes__]
+    expected = f"""AssertionError("connection 1: expected 'hello', and nothing came for 0.01 s") at {__file__}:"""
+    assert notes == [
+        f"{expected}{first + 3} (and 2 more connections)",
+        f"LookupError('mine') at {__file__}:{first + 2}",
+    ]
+
+
+def test_pytest_is_told_to_hide_its_own_frames():
+    with pytest.raises(AssertionError) as failure:
+        played(lambda client: client.expect("hello", timeout=0.01), until_closed)
+    assert {entry.path.name for entry in failure.traceback.filter(failure)} == {"test_scripted.py"}
 
 
 def test_when_the_block_raises_the_connections_end_and_nothing_is_waited_for():
@@ -185,8 +218,11 @@ def test_who_hangs_up_before_the_handshake_counts_as_nobody():
 
 def test_a_server_serves_one_block():
     server = serve(greeter, clients=0)
-    with server:
-        pass
+    assert repr(server) == "<ScriptedServer before its block>"
+    with pytest.raises(RuntimeError, match="has its port within its block alone"):
+        _ = server.url
+    with server as url:
+        assert repr(server) == f"<ScriptedServer {url}>"
     with pytest.raises(RuntimeError, match="serves one block"):
         server.__enter__()
 
@@ -198,8 +234,29 @@ def test_a_server_serves_one_block():
         (("hello",), {}, TypeError),
         ((greeter,), {"timeout": 0}, ValueError),
         ((greeter,), {"clients": "one"}, TypeError),
+        ((greeter,), {"codec": "json"}, TypeError),
     ],
 )
 def test_what_can_not_work_is_refused(scripts, options, error):
     with pytest.raises(error):
         serve(*scripts, **options)
+
+
+async def later(client: Client) -> None:
+    client.send("never")
+
+
+class Later:
+    async def __call__(self, client: Client) -> None:
+        client.send("never")
+
+
+@pytest.mark.parametrize("script", [later, partial(later), Later()])
+def test_a_coroutine_is_no_script(script: Script):
+    with pytest.raises(TypeError, match="not an async def"):
+        serve(script)
+
+
+def test_who_has_a_file_to_play_is_told_by_what():
+    with pytest.raises(TypeError, match=r"rxsocket\.serving\.serve\(.*'feed\.jsonl'\)+ plays a file"):
+        serve(Path("feed.jsonl"))  # type: ignore[arg-type]

@@ -4,10 +4,12 @@ import socket
 import threading
 from collections.abc import Callable
 
+import msgspec
 import pytest
+import reactivex.operators as ops
 from servers import Seen, within
 
-from rxsocket import websocket
+from rxsocket import codec_of, websocket
 from rxsocket.scripted import serve
 from rxsocket.served import Client
 
@@ -63,11 +65,80 @@ def test_a_message_that_came_before_the_close_is_received_after_the_look():
         session.close(4000, "done")
 
 
-def test_a_cut_is_a_reset():
-    with serve(lambda client: client.cut()) as url, websocket(url).connect() as session:
-        event = session.closes.run()
-    assert (event.code, event.initiator) == (1006, "network")
-    assert "reset" in event.reason
+def test_a_cut_is_an_end_without_a_close_frame_and_a_reset_is_a_reset():
+    def cut(client: Client) -> None:
+        has_sent.wait(10)
+        client.send("last")
+        client.cut()
+        client.send("nobody hears this")
+        with pytest.raises(AssertionError, match="the script has cut the connection"):
+            client.receive()
+
+    def reset(client: Client) -> None:
+        has_sent.wait(10)
+        client.reset()
+
+    for script, reason, expected in ((cut, "ended the connection", ["last"]), (reset, "reset", [])):
+        has_sent = threading.Event()
+        with serve(script) as url, websocket(url).connect() as session:
+            bodies = Seen(session.messages.body)
+            session.send("unread")
+            has_sent.set()
+            event = session.closes.run()
+        assert bodies.items == expected
+        assert (event.code, event.initiator) == (1006, "network")
+        assert reason in event.reason
+
+
+class Order(msgspec.Struct, tag=True):
+    size: int
+
+
+class Price(msgspec.Struct, tag=True):
+    value: float
+
+
+def test_values_go_by_the_codec_and_messages_as_they_are():
+    def script(client: Client[Price]) -> None:
+        client.send(Price(1.5), '{"type":"Price","value":2}')
+        client.expect(Price(3.0), '{"type":"Price","value":4.0}')
+        assert client.receive() == Price(5.0)
+        assert list(client) == [Price(6.0)]
+
+    codec = codec_of(Price)
+    with serve(script, codec=codec) as url, websocket(url, codec=codec).connect() as session:
+        assert Seen(session.received.pipe(ops.take(2))).all() == [Price(1.5), Price(2.0)]
+        for value in (3.0, 4.0, 5.0, 6.0):
+            session.send(Price(value))
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        (Client.receive, """the client sent '{"type":"Order","size":1}', which does not decode: not a Price: """),
+        (
+            lambda client: client.expect('"1"'),
+            """expected '"1"', and the client sent '{"type":"Order","size":1}'""",
+        ),
+    ],
+)
+def test_what_is_no_value_of_the_codec_is_told_of(script: Callable[[Client], object], said: str):
+    def talk(url: str) -> None:
+        with websocket(url, codec=codec_of(Order)).connect() as session:
+            session.send(Order(1))
+            session.closes.run()
+
+    assert failure(script, talk, codec=codec_of(Price)).startswith(said)
+
+
+def test_another_value_is_told_of_as_it_came():
+    def talk(url: str) -> None:
+        with websocket(url, codec=codec_of(Price)).connect() as session:
+            session.send(Price(1.0))
+            session.closes.run()
+
+    found = failure(lambda client: client.expect(Price(2.0)), talk, codec=codec_of(Price))
+    assert found == """expected Price(value=2.0), and the client sent '{"type":"Price","value":1.0}'"""
 
 
 def test_a_stalled_client_is_neither_heard_nor_answered():

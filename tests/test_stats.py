@@ -7,16 +7,19 @@ import pytest
 import reactivex.operators as ops
 from msgspec import structs
 from pictures import cells
+from reactivex.testing import TestScheduler
 from servers import Seen
 
 from rxsocket import Backoff, Deflate, Session, websocket
 from rxsocket.emitted import emits
+from rxsocket.fake import FakeSession
 from rxsocket.scripted import serve
 from rxsocket.served import Client, Refusal
 from rxsocket.simulated import SimulatedSession
 from rxsocket.stats import Counters, Rates, Stats
 
-NONE = Stats(0.0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, None, None, None)
+COUNTS = [name for name in Stats.__struct_fields__ if name not in ("time", "round_trip", "uptime", "idle")]
+NONE = Stats(time=0.0, round_trip=None, uptime=None, idle=None, **dict.fromkeys(COUNTS, 0))
 
 
 def figures(session: Session, *names: str) -> tuple[object, ...]:
@@ -230,6 +233,82 @@ def test_a_subscriber_of_samples_that_raises_is_told_of():
     session.stats_every(1000).subscribe(fail).dispose()
     assert [type(error.__cause__) for error in errors.items] == [ValueError]
     assert "stats_every()" in str(errors.items[0])
+
+
+def rates_in_virtual_time(*actions: tuple[float, Callable[[FakeSession], object]]) -> list[tuple[float, float, float]]:
+    """Let things happen to a fake session at their times; return when rates came, over how long, of messages in."""
+    scheduler = TestScheduler()
+    session = FakeSession()
+    session.open()
+    session.messages.subscribe()
+    for time, action in actions:
+        scheduler.schedule_absolute(time, lambda *_, action=action: action(session))
+    rates: list[tuple[float, float, float]] = []
+    session.rates_every(10.0, scheduler=scheduler).subscribe(
+        lambda each: rates.append((scheduler.clock, each.seconds, each.messages_in))
+    )
+    scheduler.advance_to(40)
+    return rates
+
+
+def receive(session: FakeSession, count: int = 5) -> None:
+    for _ in range(count):
+        session.receive("x")
+
+
+def test_rates_come_at_each_interval_in_the_time_of_a_scheduler():
+    found = rates_in_virtual_time((1, receive), (9, receive), (15, receive), (26, FakeSession.end))
+    assert found == [(10, 10, 1.0), (20, 10, 0.5), (26, 6, 0.0)]
+
+
+def test_a_last_interval_that_is_too_short_is_left_out():
+    assert rates_in_virtual_time((1, receive), (12, receive), (14, FakeSession.end)) == [(10, 10, 0.5)]
+
+
+def test_one_that_is_short_since_the_sample_before_it_was_late_joins_the_next():
+    scheduler = TestScheduler()
+    session = FakeSession()
+    session.open()
+    session.messages.subscribe()
+    scheduler.schedule_absolute(9, lambda *_: scheduler.sleep(9))
+    scheduler.schedule_absolute(19, lambda *_: receive(session, 6))
+    rates: list[tuple[float, float, float]] = []
+    session.rates_every(10.0, scheduler=scheduler).subscribe(
+        lambda each: rates.append((scheduler.clock, each.seconds, each.messages_in))
+    )
+    scheduler.advance_to(31)
+    assert rates == [(18, 18, 0.0), (30, 12, 0.5)]
+
+
+def test_rates_are_of_real_time_without_a_scheduler():
+    with serve(list) as url, websocket(url).connect() as session:
+        rates = Seen(session.rates_every(0.01).pipe(ops.first(lambda each: each.messages_out > 0)))
+        session.send("x")
+        found = rates.one()
+    assert found.seconds >= 0.005
+    assert found.messages_out * found.seconds == pytest.approx(1)
+
+
+def test_the_time_of_rates_may_be_that_of_who_subscribes():
+    scheduler = TestScheduler()
+    session = FakeSession()
+    session.open()
+    results = scheduler.create_observer()
+    session.rates_every(10.0).subscribe(results, scheduler=scheduler)
+    scheduler.advance_to(20)
+    assert [(message.time, message.value.value.seconds) for message in results.messages] == [(10, 10), (20, 10)]
+
+
+def test_a_subscriber_of_rates_that_raises_is_told_of():
+    session = FakeSession()
+    errors = Seen(session.errors)
+    scheduler = TestScheduler()
+    subscription = session.rates_every(1, scheduler=scheduler).subscribe(lambda _: 1 / 0)
+    scheduler.advance_to(1.5)
+    subscription.dispose()
+    assert "rates_every()" in str(errors.items[0])
+    with pytest.raises(ValueError, match="seconds"):
+        session.rates_every(0)
 
 
 @pytest.mark.parametrize(

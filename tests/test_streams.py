@@ -10,7 +10,7 @@ END = CloseEvent(1000, "", "client", was_clean=True)
 
 
 def streams() -> Streams:
-    return Streams("ws://host/feed", lambda: None, max_held=100, max_held_messages=10, paused=False)
+    return Streams("ws://host/feed", lambda: None, None, max_held=100, max_held_messages=10, paused=False)
 
 
 def test_an_error_is_delivered_and_logged_with_the_url(caplog):

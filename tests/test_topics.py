@@ -10,12 +10,15 @@ from itertools import count
 from typing import Any
 
 import pytest
+import reactivex
 import reactivex.operators as ops
+from reactivex.subject import Subject
 from servers import DEADLINE, EchoServer, Seen, Wire, in_turn
 from threads import in_threads
 
 from rxsocket.backoff import Backoff
 from rxsocket.errors import FunctionException, SendException, SubscriberException
+from rxsocket.fake import FakeSession
 from rxsocket.frames import Close
 from rxsocket.session import Session
 from rxsocket.socket import websocket
@@ -376,3 +379,30 @@ def test_after_an_error_of_its_messages_who_subscribes_again_has_those_that_foll
     topic = session.topic(subscribe="subscribe", unsubscribe="unsubscribe", matches=bool, messages=messages)
     seen = Seen(topic.pipe(ops.retry(3), ops.take(1)))
     assert seen.all() == [[1]]
+
+
+def test_after_an_error_the_next_message_comes_also_while_another_thread_tells_the_server() -> None:
+    session = FakeSession()
+    session.open()
+
+    def token() -> str:
+        if not session.sent:
+            in_threads(lambda: (session.receive("{"), session.receive("[1]")))
+        return "subscribe"
+
+    messages = session.messages.decode(list[int], invalid="end")
+    seen = Seen(session.topic(subscribe=token, matches=bool, messages=messages).pipe(ops.retry(3)))
+    session.receive("[2]")
+    assert seen.items == [[1], [2]]
+
+
+def test_a_source_that_fails_at_once_can_be_subscribed_to_again() -> None:
+    session = FakeSession()
+    session.open()
+    tries = count(1)
+    source = Subject[str]()
+    messages = reactivex.defer(lambda _: reactivex.throw(ValueError()) if next(tries) < 3 else source)
+    seen = Seen(session.topic(subscribe="subscribe", matches=bool, messages=messages).pipe(ops.retry(3)))
+    source.on_next("one")
+    assert seen.items == ["one"]
+    assert session.sent == ["subscribe"]

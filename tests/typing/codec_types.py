@@ -10,10 +10,14 @@ from reactivex import Observable
 
 from rxsocket.codec import Codec, codec_of
 from rxsocket.delivery import buffered
+from rxsocket.fake import FakeSession
+from rxsocket.recording import record
+from rxsocket.replaying import replay
 from rxsocket.resource import Resource
 from rxsocket.session import Session
 from rxsocket.socket import Socket, websocket
 from rxsocket.store import RootStore
+from rxsocket.streams import Streams
 from rxsocket.sync import sync_with
 
 
@@ -25,6 +29,10 @@ class Trade(msgspec.Struct, frozen=True, tag=True):
 class Quote(msgspec.Struct, frozen=True, tag=True):
     symbol: str
     bid: float
+
+
+class Order(msgspec.Struct):
+    symbol: str
 
 
 class Upper:
@@ -69,7 +77,7 @@ def sessions(plain: Socket, store: RootStore[Trade], resource: Resource[Trade, s
     assert_type(plain, Socket[str | bytes])
     assert_type(plain.connect(), Session[str | bytes])
     assert_type(plain.connect().received, Observable[str | bytes])
-    plain.connect().send(Trade("", 0))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    plain.connect().send({"price": 0})  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
     socket = websocket("ws://host/", codec=codec_of(Trade, Quote))
     assert_type(socket, Socket[Trade | Quote])
@@ -79,12 +87,32 @@ def sessions(plain: Socket, store: RootStore[Trade], resource: Resource[Trade, s
         assert_type(session.received, Observable[Trade | Quote])
         session.send(Trade("", 0))
         session.send("text")
+        session.send(Order(""))
         session.send(b"", wait=False)
         session.send(1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     assert_type(websocket("ws://host/", codec=Upper()).connect(), Session[list[str]])
     websocket("ws://host/", codec=Trade)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     sync_with(store, socket, resource)
     store.sync_with(socket, resource)
+
+
+def heard(session: Session[Trade], plain: Session) -> None:
+    def prices(streams: Streams[Trade]) -> Observable[Trade]:
+        return streams.received
+
+    prices(session)
+    prices(replay("feed.jsonl", codec=codec_of(Trade)))
+    prices(FakeSession(codec=codec_of(Trade)))
+
+    def sends(told: Session[Trade]) -> None:
+        told.send(Trade("", 0))
+
+    sends(session)
+    sends(FakeSession(codec=codec_of(Trade)))
+    sends(replay("feed.jsonl", codec=codec_of(Trade)))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    prices(plain)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    assert_type(replay("feed.jsonl").received, Observable[str | bytes])
+    record(session, "feed.jsonl")
 
 
 def cold(plain: Socket, socket: Socket[Trade]) -> None:

@@ -69,13 +69,11 @@ def messages(session: Session) -> None:
 
 
 def counters(session: Session) -> None:
-    def rates(pair: tuple[Stats, Stats]) -> Rates:
-        return pair[1].since(pair[0])
-
     assert_type(session.stats, Stats)
     assert_type(session.stats.round_trip, float | None)
     assert_type(session.stats_every(0.5), Observable[Stats])
-    assert_type(session.stats_every().pipe(ops.pairwise(), ops.map(rates)), Observable[Rates])
+    assert_type(session.rates_every(), Observable[Rates])
+    assert_type(session.rates_every(0.5).map(lambda rates: rates.messages_in), Observable[float])
 
 
 def operators(session: Session) -> None:
