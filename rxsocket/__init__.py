@@ -7,10 +7,12 @@ meet only in ``sync``:
 floor modules
 ===== =================================================================================================================
 13    ``__main__``: the command line
-12    ``demo``: what the command shows (extra ``demo``); ``commands``: record, replay, serve, listen
+12    ``demo``: what the command shows (extra ``demo``); ``commands``: record, replay, serve, listen; ``notebook``: live
+      views in Jupyter (extra ``notebook``)
 11    ``sync``: a store and a server kept the same; ``hub``: a server to sync with and to chat on (extra ``hub``);
       ``serving``: plays a cassette to clients (extra ``hub``); ``lines``: messages for a terminal; ``testing``: what
-      tests of users' own code need; ``demo_stage``: where the demo's steps play
+      tests of users' own code need; ``demo_stage``: where the demo's steps play; ``sheets``: what a
+      notebook's views say of sessions, streams, stores and replays
 10    ``socket``: an endpoint, described; ``scripted``: a server that plays scripts; ``proxy``: of faults
 9     ``cold``: a session while somebody is subscribed; ``jsonrpc``: calls over a session; ``leftovers``: sessions left
       open; ``roster``: those that are open; ``demo_view``: the demo in a terminal, or in plain lines
@@ -19,27 +21,32 @@ floor modules
       a session that a test tells what to tell
 6     ``conversation``: what a session says and hears on one of them, from any thread; ``session``: as its
       user has it, with topics and replies; ``simulated``: one without a network; ``recording``: of what one tells
-5     ``channel``: an open connection in messages; ``streams``: what there is to hear of a session
+5     ``channel``: an open connection in messages; ``streams``: what there is to hear of a session; ``display``: the
+      life of a view in a notebook
 4     ``opening``: makes a connection, by websocket-client; ``lifecycle``: where a session stands, as streams;
       ``outgoing``: what is on its way out; ``messages``: what a session receives, as streams; ``cassette``: what it
       told, in a file; ``topics``: that a server is told of; ``replies``: to what was asked; ``script_client``: as
-      a script has it; ``binding``: of a widget to a store
+      a script has it; ``binding``: of a widget to a store; ``plotting``: streams as lines;
+      ``widget``: where a view is seen
 3     ``handshake``: RFC 6455's opening one, as text; ``encoding``: RFC 6455 from messages to bytes; ``decoding``: from
       bytes to messages; ``gaps``: where messages may be missing; ``link``: what topics and replies need of a session;
       ``store``: values that change by handlers; ``delivery``: of a stream to a subscriber, by a queue or in batches;
-      ``asynchronous``: to a coroutine; ``glance``: a session in a line, and in a table; ``passage``: through a proxy
-      of faults
+      ``asynchronous``: to a coroutine; ``glance``: a session in a line, and in a table;
+      ``picture``: of a source, in a view; ``passage``: through a proxy of faults
 2     ``states``: the table of a session's life; ``updates``: of a store, one at a time; ``history``: of its values;
       ``options``: of an endpoint; ``connection``: an open socket; ``resource``: the codec of entities; ``views``: of
-      messages, as they are and decoded; ``sampling``: of a value, now and again
+      messages, as they are and decoded; ``sampling``: of a value, now and again; ``drawing``: sheets and plots as HTML
+      and SVG
 1     ``subjects``; ``codec``: of values that go as messages; ``urls``: which can work; ``frames``: RFC 6455's;
       ``deflate``: RFC 7692, without I/O; ``backoff``: when to try again; ``backlog``: what waits for a subscriber;
       ``emitted``: what a stream emits, held to what it should; ``stats``: what a session counts; ``cells``: of a
-      notebook, each with its scope
+      notebook, each with its scope; ``tables``: items as rows of text
 0     ``errors``; ``lenses``; ``loops``: of asyncio, told by threads; ``handlers``: of a store; ``checks``: of numbers
       that are chosen; ``masking``: of frames; ``waiting``: for a socket; ``keepalive``: of a connection; ``keeper``: of
       sessions that are held up; ``deadlines``: many, on one thread; ``chat``: the hub's rooms; ``entity``: what clients
-      of a hub's path share; ``markup``: what a notebook shows of a value; ``scopes``: of what ends together
+      of a hub's path share; ``markup``: what a notebook shows of a value;
+      ``scopes``: of what ends together; ``pump``: draws views, on one thread; ``flow``: of frames to a
+      browser; ``series``: the points of lines
 ===== =================================================================================================================
 """
 

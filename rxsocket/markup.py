@@ -14,7 +14,7 @@ from itertools import islice
 from reprlib import Repr
 from typing import Literal, TypeAlias, cast
 
-__all__ = ["Mood", "dot", "figures", "listed", "plain", "shown", "table", "values"]
+__all__ = ["LEFT", "Mood", "dot", "figures", "listed", "plain", "shown", "table", "values"]
 
 TEXT = 200  # characters that are shown of a text
 LONG = 2000  # characters that are shown of a text that is the point of the matter

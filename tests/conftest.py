@@ -16,6 +16,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from feeds import Chromium
 from servers import DEADLINE, EchoServer, NodeServer, ScriptedPeer, Wire
 
 from benchmarks.certificate import Authority
@@ -144,6 +145,15 @@ def connect() -> Iterator[Callable[..., Session]]:
     yield start
     for session in sessions:
         session.close()
+
+
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory) -> Iterator[Chromium]:
+    program = shutil.which("chromium")
+    if program is None:
+        pytest.skip("the program chromium is not installed: it comes with the package chromium")
+    with Chromium(program, tmp_path_factory.mktemp("chromium")) as chromium:
+        yield chromium
 
 
 @pytest.fixture(scope="session")

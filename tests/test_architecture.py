@@ -39,6 +39,10 @@ FLOORS = {
     "entity": 0,
     "markup": 0,
     "scopes": 0,
+    "pump": 0,
+    "flow": 0,
+    "series": 0,
+    "tables": 1,
     "stats": 1,
     "subjects": 1,
     "deflate": 1,
@@ -50,6 +54,7 @@ FLOORS = {
     "emitted": 1,
     "cells": 1,
     "sampling": 2,
+    "drawing": 2,
     "history": 2,
     "updates": 2,
     "connection": 2,
@@ -58,6 +63,7 @@ FLOORS = {
     "options": 2,
     "states": 2,
     "delivery": 3,
+    "picture": 3,
     "passage": 3,
     "asynchronous": 3,
     "glance": 3,
@@ -69,6 +75,8 @@ FLOORS = {
     "handshake": 3,
     "outgoing": 4,
     "cassette": 4,
+    "plotting": 4,
+    "widget": 4,
     "binding": 4,
     "lifecycle": 4,
     "messages": 4,
@@ -77,6 +85,7 @@ FLOORS = {
     "opening": 4,
     "script_client": 4,
     "channel": 5,
+    "display": 5,
     "streams": 5,
     "conversation": 6,
     "session": 6,
@@ -101,7 +110,9 @@ FLOORS = {
     "demo_stage": 11,
     "serving": 11,
     "lines": 11,
+    "sheets": 11,
     "commands": 12,
+    "notebook": 12,
     "demo": 12,
     "__init__": 12,
     "__main__": 13,
@@ -176,6 +187,15 @@ IN_NO_TOWER = {
     "emitted",
     "sampling",
     "stats",
+    "pump",
+    "flow",
+    "series",
+    "tables",
+    "drawing",
+    "picture",
+    "plotting",
+    "widget",
+    "display",
     "markup",
     "scopes",
     "cells",
@@ -358,6 +378,8 @@ def test_the_core_imports_its_three_dependencies_and_the_standard_library_alone(
         "demo",
         "demo_stage",
         "demo_view",
+        "display",
+        "widget",
         "__main__",
     }  # the extras
     for name in set(SOURCES) - heavier:
@@ -387,7 +409,18 @@ def test_importing_rxsocket_imports_nothing_else_but_its_three_dependencies() ->
     )
     for heavy in ("asyncio", "http.server", "multiprocessing", "numpy", "rich", "unittest", "websockets"):
         assert heavy not in added
-    for extra in ("chat", "commands", "demo", "demo_stage", "demo_view", "hub", "lines", "serving", "__main__"):
+    for extra in (
+        "chat",
+        "commands",
+        "demo",
+        "demo_stage",
+        "demo_view",
+        "hub",
+        "lines",
+        "notebook",
+        "serving",
+        "__main__",
+    ):
         assert f"rxsocket.{extra}" not in added
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from itertools import count, pairwise
@@ -15,7 +14,7 @@ import msgspec
 import pytest
 import reactivex
 import reactivex.operators as ops
-from feeds import Chromium, GraphQl, Jupyter
+from feeds import GraphQl, Jupyter
 from msgspec import Raw, Struct
 from peers import DEADLINE
 from reactivex import Observable
@@ -64,15 +63,6 @@ class Event(Struct):
 
     method: str = ""
     params: Raw = Raw()
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory) -> Iterator[Chromium]:
-    program = shutil.which("chromium")
-    if program is None:
-        pytest.skip("the program chromium is not installed: it comes with the package chromium")
-    with Chromium(program, tmp_path_factory.mktemp("chromium")) as chromium:
-        yield chromium
 
 
 @pytest.fixture
