@@ -35,8 +35,8 @@ class FakeSession(SimulatedSession[MessageT], Session[MessageT]):
 
     It has all that a session has, and does in each state what that does, with a server that answers a close at once.
     What happens is told by the test: :meth:`open`, :meth:`receive`, :meth:`pong`, :meth:`lose`, :meth:`reopen`,
-    :meth:`end`. What is told is delivered on the thread that tells, before that returns; or, in a subscriber, after it,
-    where another thread tells just then, on that.
+    :meth:`end`. What is told is delivered on the thread that tells, before that returns; in a subscriber, after it; and
+    while another thread tells, on that one.
 
     Args:
         url: Where it is said to lead.

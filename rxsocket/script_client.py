@@ -310,7 +310,7 @@ class Client(Generic[MessageT]):
                 self._fail(f"expected {what}, and {'none' if lets_go else 'nothing'} came for {seconds:.3g} s")
             # What has come by now still counts.
             is_late = time.monotonic() >= deadline
-            if self._read() or is_late:
+            if self._read():
                 continue
             if forever and self._block.stopping.is_set():
                 return None
