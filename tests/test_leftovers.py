@@ -94,7 +94,7 @@ def test_several_that_are_left_are_closed_at_once():
             for _ in range(4):
                 websocket(url, close_timeout=1.0).connect().opens.pipe(ops.first()).run()
 
-    with serve(Client.stall) as url, pytest.raises(AssertionError, match="4 sessions are left open"), within(3):
+    with serve(Client.stall) as url, within(3), pytest.raises(AssertionError, match="4 sessions are left open"):
         block(url)
 
 

@@ -392,6 +392,17 @@ def test_telling_it_while_its_block_ends_neither_hangs_nor_fails_otherwise(serve
                     each.result()
 
 
+def test_what_it_is_told_at_the_last_moment_is_not_waited_for(faults: Faults, monkeypatch):
+    def stop_before_it_is_done() -> None:
+        faults._woken.recv(1)
+        faults._stopping = True
+
+    monkeypatch.setattr(faults, "_turn", stop_before_it_is_done)
+    with within(5):
+        faults.delay(0)  # by the turn that is under way
+        faults.delay(0)
+
+
 def test_what_the_block_raises_goes_on_although_its_thread_has_ended(server):
     faults = proxy(server.url)
     with pytest.raises(KeyError), faults:

@@ -83,7 +83,7 @@ def test_what_never_came_is_raised_after_the_timeout():
 
 
 def test_what_a_client_that_closed_did_not_say_is_raised_at_once():
-    with pytest.raises(AssertionError, match="expected 'hello', and the client closed with 4001 tired"), within(2):
+    with within(2), pytest.raises(AssertionError, match="expected 'hello', and the client closed with 4001 tired"):
         played(greeter, lambda session: session.close(4001, "tired"), timeout=5)
 
 
@@ -154,7 +154,7 @@ def test_when_the_block_raises_the_connections_end_and_nothing_is_waited_for():
             Seen(sessions[0].opens).wait()
             raise ZeroDivisionError
 
-    with pytest.raises(ZeroDivisionError) as raised, within(2):
+    with within(2), pytest.raises(ZeroDivisionError) as raised:
         block()
     assert not hasattr(raised.value, "__notes__")
     assert sessions[0].closes.run().code in {1001, 1006}
@@ -191,7 +191,7 @@ def test_the_connection_of_a_script_that_never_ends_is_cut(has_failed: object):
             websocket(url).connect().opens.pipe(ops.first()).run()
             assert not has_failed, "mine"
 
-    with pytest.raises(AssertionError, match="mine" if has_failed else "goes on after the block"), within(5):
+    with within(5), pytest.raises(AssertionError, match="mine" if has_failed else "goes on after the block"):
         block()
 
 
