@@ -25,14 +25,14 @@ floor modules
       life of a view in a notebook
 4     ``opening``: makes a connection, by websocket-client; ``lifecycle``: where a session stands, as streams;
       ``outgoing``: what is on its way out; ``messages``: what a session receives, as streams; ``cassette``: what it
-      told, in a file; ``topics``: that a server is told of; ``replies``: to what was asked; ``served``: a client of
-      a script; ``binding``: of a widget to a store; ``plotting``: streams as lines;
+      told, in a file; ``topics``: that a server is told of; ``replies``: to what was asked; ``script_client``: as
+      a script has it; ``binding``: of a widget to a store; ``plotting``: streams as lines;
       ``widget``: where a view is seen
 3     ``handshake``: RFC 6455's opening one, as text; ``encoding``: RFC 6455 from messages to bytes; ``decoding``: from
       bytes to messages; ``gaps``: where messages may be missing; ``link``: what topics and replies need of a session;
       ``store``: values that change by handlers; ``delivery``: of a stream to a subscriber, by a queue or in batches;
       ``asynchronous``: to a coroutine; ``glance``: a session in a line, and in a table;
-      ``picture``: of a source, in a view
+      ``picture``: of a source, in a view; ``passage``: through a proxy of faults
 2     ``states``: the table of a session's life; ``updates``: of a store, one at a time; ``history``: of its values;
       ``options``: of an endpoint; ``connection``: an open socket; ``resource``: the codec of entities; ``views``: of
       messages, as they are and decoded; ``sampling``: of a value, now and again; ``drawing``: sheets and plots as HTML
@@ -44,7 +44,7 @@ floor modules
 0     ``errors``; ``lenses``; ``loops``: of asyncio, told by threads; ``handlers``: of a store; ``checks``: of numbers
       that are chosen; ``masking``: of frames; ``waiting``: for a socket; ``keepalive``: of a connection; ``keeper``: of
       sessions that are held up; ``deadlines``: many, on one thread; ``chat``: the hub's rooms; ``entity``: what clients
-      of a hub's path share; ``passage``: through a proxy of faults; ``markup``: what a notebook shows of a value;
+      of a hub's path share; ``markup``: what a notebook shows of a value;
       ``scopes``: of what ends together; ``pump``: draws views, on one thread; ``flow``: of frames to a
       browser; ``series``: the points of lines
 ===== =================================================================================================================

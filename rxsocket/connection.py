@@ -19,7 +19,7 @@ try:
 except ImportError:  # on Windows, which has no TCP_INFO either
     pass
 
-__all__ = ["READ_SIZE", "Acknowledgements", "Connection", "shut_down"]
+__all__ = ["READ_SIZE", "Acknowledgements", "Connection", "reset", "shut_down"]
 
 READ_SIZE = 1 << 16
 KEEP_SIZE = 1 << 22
@@ -29,6 +29,7 @@ WRITE_SIZE = 1 << 18
 # Of Linux's struct tcp_info: retransmits, probes, last_ack_recv, bytes_acked.
 _TCP_INFO = struct.Struct("=2xBB52xI60xQ")
 _INT = struct.Struct("=i")
+_NO_TIME = struct.pack("ii", 1, 0)  # of SO_LINGER: nothing is waited for at the end, so it is a RST
 
 
 class Acknowledgements(NamedTuple):
@@ -193,3 +194,10 @@ def shut_down(sock: socket.socket) -> None:
         socket.socket.shutdown(sock, socket.SHUT_RDWR)
     except OSError:
         return  # not connected any more, which is what was wanted
+
+
+def reset(sock: socket.socket) -> None:
+    """Break a connection off, with a RST of TCP, and give its descriptor back."""
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_TIME)
+    sock.close()

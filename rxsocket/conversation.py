@@ -17,7 +17,7 @@ from .frames import CONTROL, MAX_REASON, NO_STATUS_RECEIVED, PING, Close, Payloa
 from .keeper import Kept
 from .options import Options
 from .outgoing import Outgoing
-from .states import Closed, Closing, Connecting, Initiator, Open, State
+from .states import Closed, Closing, Connecting, Initiator, Open, State, refusal
 from .stats import ConnectionFigures
 from .streams import Streams
 from .waiting import Waiter
@@ -156,15 +156,10 @@ class Conversation(Streams[MessageT]):
 
     def _refusal(self) -> str | None:
         """Why no message can be sent any more, if none can. Under _lock."""
-        match self._state:
-            case Closed(event):
-                return f"the session is closed ({f'{event.code} {event.reason}'.strip()})"
-            case Closing() if not self._may_go_on:
-                return "the session is closing"
-            case Open() if not self._may_go_on and self._outgoing is not None and self._outgoing.error is not None:
-                return str(self._outgoing.error)
-            case _:
-                return None
+        outgoing = self._outgoing  # of a connection that is open
+        if outgoing is not None and outgoing.error is not None and not self._may_go_on:
+            return str(outgoing.error)
+        return refusal(self._state, may_go_on=self._may_go_on)
 
     @property
     def _may_go_on(self) -> bool:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from functools import partial
-from typing import NoReturn, Self
+from typing import Self
 
 from msgspec import Struct
-from reactivex import Observable
+from reactivex import Observable, abc
 from reactivex.subject import AsyncSubject
 
 from .backoff import Backoff
@@ -17,12 +18,13 @@ from .checks import MAX_SECONDS, check_number
 from .codec import Codec, MessageT, Sendable
 from .deadlines import DEADLINES
 from .encoding import content_of, encode_close
-from .errors import ConnectionException, RxSocketException, SendException
-from .frames import ABNORMAL_CLOSURE, NORMAL_CLOSURE, TEXT, Close
+from .errors import ConnectionException, SendException
+from .frames import ABNORMAL_CLOSURE, NO_STATUS_RECEIVED, NORMAL_CLOSURE, TEXT, Close
 from .markup import plain
 from .session import Session
 from .simulated import SimulatedSession
-from .states import Closed, CloseEvent, Closing, Connecting, Initiator, Open, OpenEvent
+from .states import Closed, CloseEvent, Closing, Connecting, Initiator, Open, OpenEvent, following, refusal
+from .stats import ConnectionFigures
 from .subjects import guarded
 
 __all__ = ["FakeSession"]
@@ -33,13 +35,15 @@ class FakeSession(SimulatedSession[MessageT], Session[MessageT]):
 
     It has all that a session has, and does in each state what that does, with a server that answers a close at once.
     What happens is told by the test: :meth:`open`, :meth:`receive`, :meth:`pong`, :meth:`lose`, :meth:`reopen`,
-    :meth:`end`. What is told is delivered on the thread that tells, before that returns; or, in a subscriber, after it.
+    :meth:`end`. What is told is delivered on the thread that tells, before that returns; in a subscriber, after it; and
+    while another thread tells, on that one.
 
     Args:
         url: Where it is said to lead.
         name: What it is named.
         codec: As :func:`~rxsocket.websocket` takes it.
         reconnect: By what policy the states say that it connects again; None for a session that ends at a loss.
+        scheduler: By whose clock a connection stays up, for the policy and in ``stats``; None for the system's.
         send_timeout: Seconds for which ``send`` waits for another thread to :meth:`open`; not in a subscriber.
         paused: Whether to begin paused.
 
@@ -65,6 +69,7 @@ class FakeSession(SimulatedSession[MessageT], Session[MessageT]):
         name: str | None = None,
         codec: Codec[MessageT] | None = None,
         reconnect: Backoff | None = None,
+        scheduler: abc.SchedulerBase | None = None,
         send_timeout: float = 1.0,
         paused: bool = False,
     ) -> None:
@@ -72,9 +77,15 @@ class FakeSession(SimulatedSession[MessageT], Session[MessageT]):
         super().__init__(url, codec, paused=paused)
         self._name = name
         self._reconnect = reconnect
+        self._scheduler = scheduler
         self._send_timeout = send_timeout
         self._protocol: str | None = None  # under _lock
-        self._number = 0  # under _lock: of the last connection
+        # All of these under _lock.
+        self._number = 0  # of the last connection
+        self._attempt = 0  # which try in a row of the policy has made it, or is waited with
+        self._opened = self._heard = 0.0  # when it was opened, and when something came last
+        self._told_to_close = False  # whether it is not to go on, whatever the policy is
+        self._at_once = False  # whether another connection was asked for
         self._tellers: set[int] = set()  # threads that deliver; each adds and removes itself
         self._pings: list[AsyncSubject[float]] = []  # under _lock: without a pong
         self._expected = 0  # under _lock: how much of what was sent was expected
@@ -99,12 +110,14 @@ class FakeSession(SimulatedSession[MessageT], Session[MessageT]):
                 self._counters.tries += 1
                 self._number += 1
                 self._protocol = protocol
+                self._opened = self._heard = self._now()
                 opened = OpenEvent(self.url, protocol, self._number)
                 self._enter(Open(opened))
-            if state.lost is not None:
-                self._deliveries.run(partial(self.messages.reopen, state.lost, opened))
-            self._deliveries.run(self._events.drain)
-            self._wake()
+                if state.lost is not None:
+                    self._deliveries.put(partial(self.messages.reopen, state.lost, opened))
+                self._deliveries.put(self._events.drain)
+                self._deliveries.put(self.messages.drain)
+            self._deliveries.drain()
 
     def receive(self, message: MessageT | Struct | str | bytes, connection: int | None = None) -> None:
         """Let a message come.
@@ -120,9 +133,10 @@ class FakeSession(SimulatedSession[MessageT], Session[MessageT]):
         opcode, payload = content_of(message, self._encode)
         content = bytes(payload)
         with self._telling():
-            if not isinstance(self._state, Open | Closing):
-                raise self._wrong("receive(...)", "is open")
-            super().receive(content.decode() if opcode == TEXT else content, connection or self._number)
+            with self._lock:
+                self._hear("receive(...)")
+                number = connection or self._number
+            self._tell_message(content.decode() if opcode == TEXT else content, number)
 
     def pong(self, seconds: float = 0.01) -> None:
         """Let the pong come for all pings that were sent; for one of the session's own, if there are none.
@@ -135,14 +149,12 @@ class FakeSession(SimulatedSession[MessageT], Session[MessageT]):
         """
         with self._telling():
             with self._lock:
-                if not isinstance(self._state, Open | Closing):
-                    raise self._wrong("pong()", "is open")
-                pings, self._pings = self._pings, []
-            for _ in range(max(1, len(pings))):
-                self.answer(seconds)
+                self._hear("pong()")
+                pings, self._pings = self._pings or [AsyncSubject()], []
             for ping in pings:
-                ping.on_next(seconds)
-                ping.on_completed()
+                self._tell_answer(seconds)
+                self._deliveries.run(partial(ping.on_next, seconds))
+                self._deliveries.run(ping.on_completed)
 
     def lose(self, reason: str = "the connection is lost") -> None:
         """Lose the connection, or let the try to make one fail. With a policy the next try is waited with then.
@@ -151,19 +163,15 @@ class FakeSession(SimulatedSession[MessageT], Session[MessageT]):
             reason: What happened, as the error and the close event say it.
 
         Raises:
-            RuntimeError: It is closed.
+            RuntimeError: It is closed, or closing.
         """
-        cause = ConnectionException(reason)
         with self._telling():
             with self._lock:
-                state = self._state
-                if isinstance(state, Closed):
-                    raise self._wrong("lose()", "is there")
-                event = self._lost(cause)
-                if isinstance(state, Connecting):
+                event = self._lost(reason, "lose()")
+                if isinstance(self._state, Connecting):
                     self._counters.tries += 1
-                self._enter(self._following(event) or Closed(event))
-            self._tell_end(cause)
+                self._end(event)
+            self._deliveries.drain()
 
     def reopen(self, reason: str = "the connection is lost") -> None:
         """Lose the connection, and open another, as a session does that has a policy to connect again.
@@ -172,40 +180,45 @@ class FakeSession(SimulatedSession[MessageT], Session[MessageT]):
             reason: As :meth:`lose` takes it.
 
         Raises:
-            RuntimeError: It is closed, or has no policy by which it connects again.
+            RuntimeError: It is closed, or closing, or has no policy by which it connects again.
         """
         with self._lock:
-            if isinstance(self._state, Closed):
-                raise self._wrong("reopen()", "is there")
-            if self._following(self._lost(ConnectionException(reason))) is None:
-                raise RuntimeError("reopen() needs a session that connects again: FakeSession(reconnect=Backoff())")
+            protocol = self._protocol
+            goes_on = isinstance(self._following(self._lost(reason, "reopen()")), Connecting)
+        if not goes_on:
+            policy = self._reconnect
+            has = "FakeSession(reconnect=Backoff())" if policy is None else f"attempts={policy.attempts} are used up"
+            raise RuntimeError(f"reopen() needs a session that connects again: {has}")
         self.lose(reason)
-        self.open(self._protocol)
+        self.open(protocol)
 
     def end(self, code: int = NORMAL_CLOSURE, reason: str = "") -> None:
-        """Let the server close the connection, and so the session, whatever its policy is.
+        """Let the server close the connection, which is the session's end unless its policy tries again after the code.
+
+        While Connecting it is the end of the tries, whatever the policy is.
 
         Args:
-            code: What the server says; 1006 where it says nothing.
+            code: What the server says: 1005 where it gives no code; 1006 for a loss that is the session's end, whatever
+                the policy is.
             reason: What it gives as the reason.
 
         Raises:
-            RuntimeError: It is closed.
+            CloseException: The code or the reason may not be sent. The session is as it was.
+            RuntimeError: It is closed, or closing.
+            TypeError: The code is no int, or the reason no str. The session is as it was.
         """
+        close = Close(code, reason)
+        if code != ABNORMAL_CLOSURE:
+            encode_close(None if code == NO_STATUS_RECEIVED else close)
         with self._telling():
             with self._lock:
-                state = self._state
-                if isinstance(state, Closed):
-                    raise self._wrong("end()", "is there")
-                cause = None
-                if code == ABNORMAL_CLOSURE or isinstance(state, Connecting):
-                    cause = ConnectionException(reason or "the connection is lost")
-                    event = self._lost(cause)
+                event = self._lost(reason or "the connection is lost", "end()")
+                if code == ABNORMAL_CLOSURE or isinstance(self._state, Connecting):
+                    self._told_to_close = True
+                    self._end(event)
                 else:
-                    event = self._closed("server", Close(code, reason))
-                    self._enter(Closing("server"))
-                self._enter(Closed(event))
-            self._tell_end(cause)
+                    self._begin_closing("server", close)
+            self._deliveries.drain()
 
     def expect(self, *messages: Sendable[MessageT], timeout: float = 1.0) -> None:
         """Wait for messages to be sent, which must be these, in this order, after those that were expected before.
@@ -223,7 +236,8 @@ class FakeSession(SimulatedSession[MessageT], Session[MessageT]):
                 place = self._expected
                 seconds = 0.0 if threading.get_ident() in self._tellers else timeout
                 if not self._changed.wait_for(lambda: len(self.sent) > self._expected, seconds):
-                    raise AssertionError(f"expected {message!r}, and nothing was sent for {timeout:g} s")
+                    waited = f" for {seconds:g} s" if seconds else ""
+                    raise AssertionError(f"expected {message!r}, and nothing was sent{waited}")
                 sent = self.sent[place]
                 self._expected += 1
             if sent != message:
@@ -246,13 +260,8 @@ class FakeSession(SimulatedSession[MessageT], Session[MessageT]):
 
     @property
     def protocol(self) -> str | None:
-        """The sub-protocol that :meth:`open` was told of."""
+        """The sub-protocol that :meth:`open` was told of; None while Connecting."""
         return self._protocol
-
-    @property
-    def order(self) -> AbstractContextManager[object]:
-        """Is held while a message takes its place in what is sent."""
-        return self._lock
 
     def send(self, message: Sendable[MessageT], *, wait: bool = True) -> None:
         """Send a message, which is in :attr:`sent` then. As :meth:`Session.send <rxsocket.Session.send>`.
@@ -304,8 +313,7 @@ class FakeSession(SimulatedSession[MessageT], Session[MessageT]):
         """
         answer: AsyncSubject[float] = AsyncSubject()
         with self._lock:
-            if not isinstance(self._state, Open):
-                self._refuse("ping")
+            self._check_open("ping")
             self._pings.append(answer)
         return answer.pipe(guarded("ping", self.report_subscriber))
 
@@ -325,17 +333,13 @@ class FakeSession(SimulatedSession[MessageT], Session[MessageT]):
         encode_close(close)
         with self._telling():
             with self._lock:
-                state = self._state
-                if isinstance(state, Closed | Closing):
-                    return
-                if isinstance(state, Open):
-                    event = self._closed("client", close)
-                    self._enter(Closing("client"))
-                else:
+                self._told_to_close = True
+                if isinstance(self._state, Open):
+                    self._begin_closing("client", close)
+                elif isinstance(self._state, Connecting):
                     number = self._number + 1
-                    event = CloseEvent(ABNORMAL_CLOSURE, reason, "client", was_clean=False, connection=number)
-                self._enter(Closed(event))
-            self._tell_end(None)
+                    self._end(CloseEvent(ABNORMAL_CLOSURE, reason, "client", was_clean=False, connection=number))
+            self._deliveries.drain()
 
     async def aclose(self, code: int = NORMAL_CLOSURE, reason: str = "") -> None:
         """Close the session, as :meth:`close` does.
@@ -358,15 +362,15 @@ class FakeSession(SimulatedSession[MessageT], Session[MessageT]):
         """
         with self._telling():
             with self._lock:
-                state = self._state
-                if isinstance(state, Closed):
+                if self._told_to_close or isinstance(self._state, Closed):
                     raise ConnectionException(f"{self.url}: the session is closed: connect anew by its socket")
-                if not isinstance(state, Open):
-                    return
-                event = self._closed("client", Close(NORMAL_CLOSURE))
-                self._enter(Closing("client"))
-                self._enter(Connecting(0, 0.0, None, event))
-            self._tell_end(None)
+                if isinstance(self._state, Connecting):
+                    self._attempt = 0  # the try that is waited with is none of the policy's any more
+                else:
+                    self._at_once = True
+                if isinstance(self._state, Open):
+                    self._begin_closing("client", Close(NORMAL_CLOSURE))
+            self._deliveries.drain()
 
     # --- what is behind that
 
@@ -383,9 +387,28 @@ class FakeSession(SimulatedSession[MessageT], Session[MessageT]):
         finally:
             self._tellers.discard(thread)
 
+    def _wake(self) -> None:
+        with self._telling():  # who subscribes, or resumes, gets what was held
+            super()._wake()
+
+    def _now(self) -> float:
+        clock = self._scheduler
+        return time.monotonic() if clock is None else clock.to_seconds(clock.now)
+
+    def _connection_figures(self, _now: float) -> ConnectionFigures:
+        if not isinstance(self._state, Open | Closing):
+            return ConnectionFigures()
+        now = self._now()
+        return ConnectionFigures(uptime=now - self._opened, idle=now - self._heard)
+
+    def _refusal(self) -> str | None:
+        """Why nothing can be sent any more, if nothing can. Under _lock."""
+        may_go_on = not self._told_to_close and (self._at_once or self._reconnect is not None)
+        return refusal(self._state, may_go_on=may_go_on)
+
     def _is_settled(self) -> bool:
         """Whether a message can be sent, or never will be. Under _lock."""
-        return isinstance(self._state, Open | Closed)
+        return isinstance(self._state, Open) or self._refusal() is not None
 
     def _send(
         self, message: Sendable[MessageT], is_wanted: Callable[[], bool] = lambda: True, *, wait: bool = True
@@ -399,59 +422,79 @@ class FakeSession(SimulatedSession[MessageT], Session[MessageT]):
 
     def _put(self, message: Sendable[MessageT], payload: bytes | bytearray | memoryview) -> None:
         """Send a message now, or refuse it. Under _lock."""
-        if not isinstance(self._state, Open):
-            self._refuse("message")
+        self._check_open("message")
         self._counters.frames_out += 1
         self.sent.append(bytes(payload) if isinstance(message, bytearray | memoryview) else message)
         self._changed.notify_all()
 
-    def _refuse(self, what: str) -> NoReturn:
+    def _check_open(self, what: str) -> None:
+        """Raise a SendException where nothing can be sent. Under _lock."""
         state = self._state
-        cause: RxSocketException | None = None
-        match state:
-            case Closed(event):
-                problem, cause = f"the session is closed ({f'{event.code} {event.reason}'.strip()})", event.cause
-            case Closing():
-                problem = "the session is closing"
-            case Connecting(cause=cause):
-                problem = f"there is no connection to {self.url}: open() the FakeSession first"
-            case _:
-                problem = "it is open"
+        if isinstance(state, Open):
+            return
+        problem = self._refusal() or f"there is no connection to {self.url}: open() the FakeSession first"
+        cause = state.event.cause if isinstance(state, Closed) else None
+        if isinstance(state, Connecting):
+            cause = state.cause
         raise SendException(f"the {what} was not sent: {problem}") from cause
 
-    def _tell_end(self, cause: ConnectionException | None) -> None:
-        """Tell that a connection has ended, and of the error that has ended it, if one has."""
-        with self._lock:
-            pings, self._pings = self._pings, []
-        for ping in pings:
-            ping.on_completed()
-        if cause is not None:
-            self.fail(cause)
-        self._deliveries.run(self._complete if isinstance(self._state, Closed) else self._events.drain)
+    def _hear(self, what: str) -> None:
+        """Note that something comes. Under _lock."""
+        if not isinstance(self._state, Open | Closing):
+            raise self._wrong(what, "is open")
+        self._heard = self._now()
 
-    def _following(self, event: CloseEvent) -> Connecting | None:
-        """Return the state that the policy has follow a loss; None where it makes no try. Under _lock."""
-        state, backoff = self._state, self._reconnect
-        attempt = state.attempt + 1 if isinstance(state, Connecting) else 1
-        if backoff is None or backoff.gives_up(attempt):
-            return None
-        lost = state.lost if isinstance(state, Connecting) else event
-        return Connecting(attempt, backoff.delay(attempt), event.cause, lost)
-
-    def _lost(self, cause: ConnectionException) -> CloseEvent:
-        number = self._number + 1 if isinstance(self._state, Connecting) else self._number
-        return CloseEvent(ABNORMAL_CLOSURE, str(cause), "network", was_clean=False, cause=cause, connection=number)
-
-    def _closed(self, initiator: Initiator, close: Close) -> CloseEvent:
-        return CloseEvent(
-            close.code,
-            close.reason,
-            initiator,
-            was_clean=True,
-            sent=close,
-            received=close,
-            connection=self._number,
+    def _begin_closing(self, initiator: Initiator, close: Close) -> None:
+        """Make the transition to Closing; that to what follows comes when it was told of. Under _lock."""
+        closing = Closing(initiator)
+        event = CloseEvent(
+            close.code, close.reason, initiator, was_clean=True, sent=close, received=close, connection=self._number
         )
+
+        def end() -> None:
+            with self._lock:
+                self._end(event)
+
+        self._enter(closing)
+        self._deliveries.put(self._events.drain)
+        self._deliveries.put(end)
+
+    def _end(self, event: CloseEvent) -> None:
+        """Make the transition that an end leads to, and have it told. Under _lock."""
+        state = self._following(event)
+        if isinstance(state, Connecting):
+            self._attempt = state.attempt
+            self._at_once = False
+            self._protocol = None
+        self._enter(state)
+        for ping in self._pings:
+            self._deliveries.put(ping.on_completed)
+        self._pings = []
+        if event.cause is not None:
+            self._deliveries.put(partial(self._deliver_error, event.cause))
+        self._deliveries.put(self._complete if isinstance(state, Closed) else self._events.drain)
+
+    def _following(self, event: CloseEvent) -> Connecting | Closed:
+        """Return the state that comes after an end. Under _lock."""
+        policy = self._reconnect
+        if self._told_to_close:
+            return Closed(event)
+        was_open = not isinstance(self._state, Connecting)
+        was_stable = was_open and policy is not None and self._now() - self._opened >= policy.stable
+        attempt = 1 if was_stable else self._attempt + 1
+        return following(self._state, event, attempt, policy, at_once=self._at_once)
+
+    def _lost(self, reason: str, what: str) -> CloseEvent:
+        """Return the event of a loss, or of a try that fails. Under _lock.
+
+        Raises:
+            RuntimeError: It has come to its end, or does so.
+        """
+        if isinstance(self._state, Closing | Closed):
+            raise self._wrong(what, "is there")
+        number = self._number + 1 if isinstance(self._state, Connecting) else self._number
+        cause = ConnectionException(reason)
+        return CloseEvent(ABNORMAL_CLOSURE, reason, "network", was_clean=False, cause=cause, connection=number)
 
     def _wrong(self, what: str, needed: str) -> RuntimeError:
         state = self._state

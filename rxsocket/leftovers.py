@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from .checks import MAX_SECONDS, check_number
 from .socket_session import SocketSession, open_sessions
-from .states import Connecting, Open
+from .states import Closed, Connecting, Open
 
 __all__ = ["no_open_sessions", "note_open"]
 
@@ -95,7 +95,7 @@ def _end(before: _Lines, noted: _Lines, timeout: float) -> str:
 
 
 def _ends(session: SocketSession[Any], timeout: float) -> bool:
-    """Wait for a session's end, and return whether it has come."""
+    """Wait for a session's end, and return whether it has come, also if it is not told to all yet."""
     ended = threading.Event()
     with session.state.subscribe(on_completed=ended.set):
-        return ended.wait(max(0.0, timeout))
+        return ended.wait(max(0.0, timeout)) or isinstance(session.current_state, Closed)

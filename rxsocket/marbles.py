@@ -77,21 +77,24 @@ class Marbles:
         """Return a session that does what a diagram says.
 
         In the diagram ``O`` opens a connection, ``X`` loses it (or lets the try to make one fail), ``|`` lets the
-        server close the session with 1000, and ``#`` ends it by a loss that is final. All else are messages, by names,
-        which are as long as no other sign comes between: ``O--a-b--X---O-(c,d)|``. The rest is RxPY's: ``-`` is a
-        second, ``( , )`` is one moment, but takes its width, and spaces are nothing.
+        server close it with 1000, which is the session's end, and ``#`` ends the session by a loss that is final. All
+        else are messages, by names, which are as long as no other sign comes between: ``O--a-b--X---O-(c,d)|``. The
+        rest is RxPY's: ``-`` is a second, ``( , )`` is one moment, but takes its width, and spaces are nothing.
 
         Args:
             diagram: What happens.
             values: The messages that the names stand for. A name is looked up as it is written, then as the number that
                 it may be; one that is not there is the text itself.
             codec: As :func:`~rxsocket.websocket` takes it.
-            reconnect: As :func:`~rxsocket.websocket` takes it.
+            reconnect: As :func:`~rxsocket.websocket` takes it. The diagram says when the tries are made; how many in a
+                row there are is counted as by a session, and a connection is ``stable`` in the virtual time.
 
         Raises:
             ValueError: It is no diagram; or ``O`` and ``X`` stand side by side, which is one name.
         """
-        session: FakeSession[MessageT] = FakeSession(codec=codec, reconnect=reconnect, send_timeout=0.0)
+        session: FakeSession[MessageT] = FakeSession(
+            codec=codec, reconnect=reconnect, scheduler=self.scheduler, send_timeout=0.0
+        )
         for time, name in self._parsed(diagram):
             where = f"{name!r} at {time:g} in {diagram.replace(' ', '')!r}"
             self._steps.append((time, self._step(session, name, values or {}, where)))
@@ -339,7 +342,8 @@ def marbles() -> Marbles:
     """Begin a test in marble diagrams: a context manager, at whose end the virtual time passes, and all is compared.
 
     What goes by the clock and not by a scheduler passes no virtual time: the ``timeout`` of an ``ask``, that of a
-    ``send``, and operators to which no scheduler is given.
+    ``send``, and operators to which no scheduler is given. So let an ``ask`` have ``timeout=None`` there, and have an
+    ``ops.timeout(5, scheduler=test.scheduler)`` behind it.
 
     Example:
         >>> with marbles() as test:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import struct
 import time
 from collections import deque
 from typing import Final
 
+from .connection import READ_SIZE
+from .connection import reset as break_off
+
 __all__ = ["Direction", "Passage", "Way"]
 
-READ_SIZE: Final = 1 << 16
 MAX_WAITING: Final = 1 << 20  # bytes on their way in one direction, beyond which it reads no more
-NO_TIME: Final = struct.pack("ii", 1, 0)  # of SO_LINGER: nothing is waited for at the end, so it is a RST
 
 
 class Direction:
@@ -152,9 +152,17 @@ class Passage:
         return all(way.is_done for way in self.ways)
 
     @property
-    def due(self) -> list[float]:
-        """When its next pieces may go, as far as they wait for that."""
-        return [due for way in self.ways if (due := way.due) is not None] if self.is_connected else []
+    def due(self) -> float | None:
+        """When its next piece may go, if one waits for that."""
+        dues = [due for way in self.ways if (due := way.due) is not None]
+        return min(dues) if dues and self.is_connected else None
+
+    def lead_to(self, server: socket.socket) -> None:
+        """Lead to another address of the server's, since the one that was tried does not answer."""
+        up, down = self.ways
+        client, _ = self.sockets
+        self.sockets = client, server
+        up.target = down.source = server
 
     def swallow(self) -> None:
         """Let go what is on its way both ways, and what comes."""
@@ -182,7 +190,4 @@ class Passage:
     def close(self, *, reset: bool = False) -> None:
         """Give the sockets back; with a RST, if told so."""
         for sock in self.sockets:
-            if reset:
-                with contextlib.suppress(OSError):
-                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_TIME)
-            sock.close()
+            break_off(sock) if reset else sock.close()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from os import PathLike
 from types import TracebackType
-from typing import Any, Self
+from typing import Self, TypeAlias
 
 from reactivex import abc
 from reactivex.disposable import SerialDisposable
@@ -120,7 +120,9 @@ class Replay(SimulatedSession[MessageT]):
         self._line = self._read()  # the next one
         if isinstance(self._line, StateLine) and not isinstance(self._line, ClosedLine):
             self._tell_first(self._line)
-        self._player = _Thread(self) if scheduler is None else _Scheduled(self, scheduler)
+        self._player = (
+            _Thread(self._advance, f"rxsocket {self}") if scheduler is None else _Scheduled(self._advance, scheduler)
+        )
 
     def _tell_first(self, line: StateLine) -> None:
         """Begin in the state that the session was in."""
@@ -184,7 +186,7 @@ class Replay(SimulatedSession[MessageT]):
 
     # --- by the player, one call at a time
 
-    def advance(self, elapsed: Callable[[], int]) -> float | None:
+    def _advance(self, elapsed: Callable[[], int]) -> float | None:
         """Tell all that is due.
 
         Args:
@@ -228,20 +230,20 @@ class Replay(SimulatedSession[MessageT]):
         self._note(line)
         match line:
             case Text() | Binary():
-                self.receive(line.data, line.connection)
+                self._tell_message(line.data, line.connection)
             case GapLine():
-                self.tell_gap(line.gap)
+                self._tell_gap(line.gap)
             case ErrorLine():
-                self.fail(line.error)
+                self._tell_error(line.error)
             case RoundTrip():
-                self.answer(line.seconds)
+                self._tell_answer(line.seconds)
             case Completed():
                 self._has_all = True
                 # With the end of the session, as there: the state is Closed by then.
                 if not isinstance(self._line, ClosedLine):
                     self._deliveries.run(self.messages.complete)
             case _:
-                self.enter(line.state)
+                self._tell_state(line.state)
 
     def _complete(self) -> None:
         self._release()
@@ -270,22 +272,24 @@ class Replay(SimulatedSession[MessageT]):
         event = CloseEvent(
             ABNORMAL_CLOSURE, reason, initiator, was_clean=False, cause=self._damage, connection=self._connection
         )
-        self.enter(Closed(event))
+        self._tell_state(Closed(event))
 
     def _wake(self) -> None:
         self._player.wake()
 
 
+_Advance: TypeAlias = Callable[[Callable[[], int]], float | None]  # Replay._advance
+
+
 class _Thread:
     """Plays a replay on a thread of its own, in real time."""
 
-    def __init__(self, replay: Replay[Any]) -> None:
-        self._replay = replay
+    def __init__(self, advance: _Advance, name: str) -> None:
+        self._advance = advance
         self._woken = threading.Event()
         self._lock = threading.Lock()
         self._is_over = False  # under _lock: whether it is not to begin any more
         # A daemon, as a session's: a script that ends is not kept alive by it.
-        name = f"rxsocket {replay}"
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
@@ -301,7 +305,7 @@ class _Thread:
             self._is_over = True
         self._woken.set()
         if self._thread.ident is None:
-            self._replay.advance(lambda: 0)
+            self._advance(lambda: 0)
         elif not _is_waited_for():
             self._thread.join(CLOSE_SECONDS)
 
@@ -319,7 +323,7 @@ class _Thread:
         def elapsed() -> int:
             return (time.monotonic_ns() - start) // 1000
 
-        while (due := self._replay.advance(elapsed)) is not None:
+        while (due := self._advance(elapsed)) is not None:
             seconds = max(0.0, (due - elapsed()) / 1e6)
             self._woken.wait(None if due == math.inf else min(seconds, threading.TIMEOUT_MAX))
             self._woken.clear()
@@ -334,8 +338,8 @@ def _is_waited_for() -> bool:
 class _Scheduled:
     """Plays a replay on a scheduler, by its clock."""
 
-    def __init__(self, replay: Replay[Any], scheduler: abc.SchedulerBase) -> None:
-        self._replay = replay
+    def __init__(self, advance: _Advance, scheduler: abc.SchedulerBase) -> None:
+        self._advance = advance
         self._scheduler = scheduler
         self._turns = SerialQueue()  # a scheduler may have several threads
         self._timer = SerialDisposable()
@@ -355,13 +359,13 @@ class _Scheduled:
 
     def end(self) -> None:
         self._timer.dispose()
-        self._turns.run(self._advance)
+        self._turns.run(self._take_turn)
 
     def _turn(self, scheduler: abc.SchedulerBase, state: object = None) -> None:
-        self._turns.run(self._advance)
+        self._turns.run(self._take_turn)
 
-    def _advance(self) -> None:
-        due = self._replay.advance(self._elapsed)
+    def _take_turn(self) -> None:
+        due = self._advance(self._elapsed)
         if due is not None and due != math.inf and self._start is not None:
             # All that is due at the same time comes in one turn: virtual time goes on by itself after 100 at one.
             time = self._start + due * MICROSECOND

@@ -22,7 +22,7 @@ from .keeper import KEEPER
 from .opening import Opening
 from .options import Options
 from .outgoing import Outgoing
-from .states import Closed, CloseEvent, Closing, Connecting, Open, OpenEvent, State
+from .states import Closed, CloseEvent, Closing, Connecting, Open, OpenEvent, State, following
 from .urls import show
 
 __all__ = ["Runner"]
@@ -142,9 +142,9 @@ class Runner(Conversation[MessageT]):
         try:
             cause = self._try(0)
             attempt = 1
-            while (following := self._end(cause, attempt)) is not None:
+            while (awaited := self._end(cause, attempt)) is not None:
                 try:
-                    attempt = following.attempt if self._await_try(following) else 0
+                    attempt = awaited.attempt if self._await_try(awaited) else 0
                 except Exception as error:  # noqa: BLE001 a policy's scheduler may raise anything
                     cause = self._unserved(error)
                     continue
@@ -376,15 +376,9 @@ class Runner(Conversation[MessageT]):
 
     def _following(self, event: CloseEvent, attempt: int) -> Connecting | Closed:
         """Return the state that comes after an end. Under _lock."""
-        lost = self._state.lost if isinstance(self._state, Connecting) else event
-        backoff = self._options.reconnect
         if self._told_to_close:
             return Closed(event)
-        if self._at_once:
-            return Connecting(0, 0.0, event.cause, lost)
-        if backoff is None or backoff.gives_up(attempt) or backoff.is_final(event.code, event.cause):
-            return Closed(event)
-        return Connecting(attempt, backoff.delay(attempt), event.cause, lost)
+        return following(self._state, event, attempt, self._options.reconnect, at_once=self._at_once)
 
     def _await_try(self, state: Connecting) -> bool:
         """Wait until a try is due, or the session is closed; who subscribes meanwhile gets what is held.

@@ -17,13 +17,13 @@ from .checks import MAX_SECONDS, check_number
 from .codec import Codec, MessageT, check_codec
 from .frames import GOING_AWAY, NORMAL_CLOSURE, Close
 from .leftovers import note_open
-from .served import Block, Client, Refusal
+from .script_client import LAST_SECONDS, Block, Client, Refusal
 from .waiting import Waiter
 
 __all__ = ["Script", "ScriptedServer", "serve"]
 
 INTERNAL_ERROR: Final = 1011  # RFC 6455, section 7.4.1, by IANA's registry
-
+AGAIN_SECONDS: Final = 0.05  # before it tries again to accept a client
 
 Script: TypeAlias = Callable[[Client[MessageT]], object] | Refusal
 """What a server does on one connection: a function of the client, or a refusal of its opening handshake."""
@@ -52,9 +52,12 @@ class ScriptedServer(Generic[MessageT]):
         self._headers = headers
         self._expected = len(scripts) if clients is None else clients
         self._lock = threading.Lock()
+        # These three are written by the thread of the block, before any other is there.
         self._waiter: Waiter | None = None
-        self._threads: list[threading.Thread] = []  # under _lock
-        self._connected: list[Client[MessageT]] = []  # under _lock: whose threads are at work
+        self._listener: socket.socket
+        self._listening: threading.Thread
+        # Written by the thread that listens, and read when that has ended.
+        self._threads: dict[Client[MessageT], threading.Thread] = {}
         self._failures: list[BaseException] = []  # under _lock
         self._block = Block(timeout)
         self.clients: list[Client[MessageT]] = []  # under _lock
@@ -77,7 +80,8 @@ class ScriptedServer(Generic[MessageT]):
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._listener.settimeout(0)
         self._port: int = self._listener.getsockname()[1]
-        self._start(self._listen, waiter)
+        self._listening = _thread("rxsocket: scripted server", self._listen, waiter)
+        self._listening.start()
         return self.url
 
     def __exit__(
@@ -88,7 +92,9 @@ class ScriptedServer(Generic[MessageT]):
         Raises:
             BaseException: What a script raised first, with notes of what others did. If the block raised itself, that
                 goes on, with notes of all.
-            AssertionError: Fewer clients came than were expected, or a script goes on for longer than the timeout.
+            AssertionError: Fewer clients came than were expected, or a script goes on for twice the timeout; then its
+                connection is cut.
+            OSError: A client could not be accepted.
         """
         __tracebackhide__ = True
         note_open(self._port)
@@ -107,43 +113,55 @@ class ScriptedServer(Generic[MessageT]):
             raise AssertionError(f"{came}. Let the block wait for them, or tell serve(..., clients=...) how many come")
 
     def _end(self, *, at_once: bool) -> None:
-        self._block.is_cut = at_once
-        self._block.stopping.set()
+        self._block.stop(at_once=at_once)
         if self._waiter is not None:
             self._waiter.wake()
-        with self._lock:
-            clients = list(self._connected)
-        for client in clients:
+        self._listening.join()  # from here on no more come
+        for client in self._threads:
             client.wake()
             if at_once:
                 client.abort()
         deadline = time.monotonic() + 2 * self._block.timeout
-        while self._threads:
-            thread = self._threads.pop(0)  # first the one that starts the others
+        late: list[threading.Thread] = []
+        for client, thread in self._threads.items():
             thread.join(max(0.0, deadline - time.monotonic()))
             if thread.is_alive():
+                late.append(thread)
+                client.abort()
+        deadline = time.monotonic() + LAST_SECONDS
+        for thread in late:
+            with self._lock:
                 self._failures.append(AssertionError(f"{thread.name} goes on after the block: let its script end"))
-
-    def _start(self, target: Callable[..., None], argument: object) -> None:
-        name = f"the script of connection {len(self._connected)}" if self._connected else "scripted server"
-        # A daemon: a script that never ends fails its test, and does not keep the interpreter from its exit.
-        thread = threading.Thread(target=target, args=(argument,), name=f"rxsocket: {name}", daemon=True)
-        self._threads.append(thread)
-        thread.start()
+            thread.join(max(0.0, deadline - time.monotonic()))  # as far as it is the client that it waits for
 
     def _listen(self, waiter: Waiter) -> None:
         with contextlib.closing(waiter), self._listener:
             while not self._block.stopping.is_set():
                 try:
-                    sock, _ = self._listener.accept()
+                    client = self._accepted()
                 except BlockingIOError:
                     waiter.wait(self._listener.fileno(), reading=True, writing=False, timeout=None)
-                    continue
-                client = Client(sock, self._block, self._codec)
-                with self._lock:
-                    self._connected.append(client)
-                self._start(self._serve, client)
+                except OSError as error:  # no descriptor is left, say
+                    self._note(error)
+                    self._block.stopping.wait(AGAIN_SECONDS)
+                else:
+                    thread = _thread("rxsocket: a client before its opening handshake", self._serve, client)
+                    thread.start()
+                    self._threads[client] = thread
             waiter.forget()
+
+    def _accepted(self) -> Client[MessageT]:
+        sock, _ = self._listener.accept()
+        try:
+            return Client(sock, self._block, self._codec)
+        except OSError:
+            sock.close()
+            raise
+
+    def _note(self, failure: BaseException) -> None:
+        with self._lock:
+            if not self._block.is_cut:
+                self._failures.append(failure)
 
     def _serve(self, client: Client[MessageT]) -> None:
         __tracebackhide__ = True
@@ -154,9 +172,7 @@ class ScriptedServer(Generic[MessageT]):
                 self._play(client, key)
         except BaseException as error:  # noqa: BLE001 raised again on the thread of the block
             close = Close(INTERNAL_ERROR, "the script failed")
-            with self._lock:
-                if not self._block.is_cut:
-                    self._failures.append(error)
+            self._note(error)
         finally:
             client.finish(Close(GOING_AWAY) if self._block.stopping.is_set() else close)
 
@@ -166,6 +182,7 @@ class ScriptedServer(Generic[MessageT]):
             self.clients.append(client)
             client.number = len(self.clients)
             script = self._scripts[min(client.number, len(self._scripts)) - 1]
+        threading.current_thread().name = f"rxsocket: the script of connection {client.number}"
         if isinstance(script, Refusal):
             client.refuse(script)
             client.hang_up()
@@ -174,13 +191,18 @@ class ScriptedServer(Generic[MessageT]):
             script(client)
 
 
+def _thread(name: str, target: Callable[..., None], argument: object) -> threading.Thread:
+    # A daemon: a script that never ends fails its test, and does not keep the interpreter from its exit.
+    return threading.Thread(target=target, args=(argument,), name=name, daemon=True)
+
+
 def _notes(failures: Iterable[BaseException]) -> list[str]:
     """Say what scripts raised, and where; once of those that raised alike."""
     alike: dict[tuple[type[BaseException], str], list[BaseException]] = {}
     for failure in failures:
         alike.setdefault((type(failure), _place(failure)), []).append(failure)
     return [
-        f"A script of the server raised {each[0]!r}{place}"
+        f"{'A script of the server' if place else 'The server'} raised {each[0]!r}{place}"
         + f" (and {len(each) - 1} more connections)" * (len(each) > 1)
         for (_, place), each in alike.items()
     ]

@@ -46,7 +46,9 @@ class SimulatedSession(Streams[MessageT]):
             paused=paused,
         )
 
-    def enter(self, state: State) -> None:
+    # --- by what tells, which says more of it to its users
+
+    def _tell_state(self, state: State) -> None:
         """Make a transition, and tell of it; that to Closed ends all streams.
 
         Raises:
@@ -56,7 +58,7 @@ class SimulatedSession(Streams[MessageT]):
             self._enter(state)
         self._deliveries.run(self._complete if isinstance(state, Closed) else self._events.drain)
 
-    def receive(self, message: str | bytes, connection: int = 1) -> None:
+    def _tell_message(self, message: str | bytes, connection: int = 1) -> None:
         """Deliver a message, or hold it.
 
         Args:
@@ -65,19 +67,16 @@ class SimulatedSession(Streams[MessageT]):
         """
         self._deliveries.run(partial(self.messages.deliver, [message], connection))
 
-    def tell_gap(self, gap: Gap) -> None:
-        """Deliver a gap among the messages, or hold it."""
-        self._deliveries.run(partial(self._tell_gap, gap))
-
     def _tell_gap(self, gap: Gap) -> None:
-        self.messages.reopen(gap.closed, gap.opened, gap.dropped)
-        self.messages.drain()
+        """Deliver a gap among the messages, or hold it."""
+        self._deliveries.run(partial(self.messages.reopen, gap.closed, gap.opened, gap.dropped))
+        self._deliveries.run(self.messages.drain)
 
-    def fail(self, error: RxSocketException) -> None:
+    def _tell_error(self, error: RxSocketException) -> None:
         """Deliver an error, without a line in the log."""
         self._deliveries.run(partial(self._deliver_error, error))
 
-    def answer(self, seconds: float) -> None:
+    def _tell_answer(self, seconds: float) -> None:
         """Tell how long a pong took."""
         self._deliveries.run(partial(self._tell_round_trip, seconds))
 

@@ -36,7 +36,8 @@ __all__ = ["EXIT_SECONDS", "SocketSession", "close_all", "named", "open_sessions
 
 CUT_SECONDS = 0.1  # for the session's thread to cut the connection by itself at a close's deadline
 EXIT_SECONDS = 0.8  # for all sessions together to close at the interpreter's exit
-NOT_THE_USERS = {"rxsocket", "reactivex", "contextlib"}  # between a user's code and the start of a session
+# The packages of what stands between a user's code and the start of a session.
+NOT_THE_USERS = {"rxsocket", "reactivex", "contextlib", "threading", "concurrent", "asyncio"}
 
 _open_sessions: dict[SocketSession[Any], str] = {}  # under _open_sessions_lock; with the line that has started each
 # Re-entrant, since one is named under it.
@@ -281,7 +282,7 @@ def _users_line() -> str:
     frame = currentframe()
     while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in NOT_THE_USERS:
         frame = frame.f_back
-    if frame is None or frame.f_globals.get("__name__") == "threading":  # of an operator: retry, say
+    if frame is None:  # of an operator: retry, say
         return f"no line of the user's, on the thread {threading.current_thread().name!r}"
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 

@@ -8,6 +8,7 @@ from typing import Final, Literal, Self, TypeAlias
 
 from msgspec import Struct
 
+from .backoff import Backoff
 from .errors import ConnectionException, ProtocolException, RxSocketException
 from .frames import GOING_AWAY, NO_STATUS_RECEIVED, NORMAL_CLOSURE, Close
 from .markup import table
@@ -23,6 +24,8 @@ __all__ = [
     "Open",
     "OpenEvent",
     "State",
+    "following",
+    "refusal",
     "transition",
 ]
 
@@ -186,3 +189,39 @@ def transition(old: State, new: State) -> State:
     if type(new) not in TRANSITIONS[type(old)]:
         raise RuntimeError(f"a session can't go from {old} to {new}")
     return new
+
+
+def following(
+    state: State, event: CloseEvent, attempt: int, policy: Backoff | None, *, at_once: bool
+) -> Connecting | Closed:
+    """Return the state that comes after an end, of a session that was not told to close.
+
+    Args:
+        state: That in which the end came.
+        event: The end, of a connection or of a try to make one.
+        attempt: Which try in a row of the policy the next would be, from 1.
+        policy: None for one that makes no tries.
+        at_once: Whether another connection was asked for, whatever the policy is.
+    """
+    lost = state.lost if isinstance(state, Connecting) else event
+    if at_once:
+        return Connecting(0, 0.0, event.cause, lost)
+    if policy is None or policy.gives_up(attempt) or policy.is_final(event.code, event.cause):
+        return Closed(event)
+    return Connecting(attempt, policy.delay(attempt), event.cause, lost)
+
+
+def refusal(state: State, *, may_go_on: bool) -> str | None:
+    """Say why nothing can be sent any more; None where it can, or where another connection may follow.
+
+    Args:
+        state: Where the session is.
+        may_go_on: Whether one may follow that which is closing.
+    """
+    match state:
+        case Closed(event):
+            return f"the session is closed ({f'{event.code} {event.reason}'.strip()})"
+        case Closing() if not may_go_on:
+            return "the session is closing"
+        case _:
+            return None

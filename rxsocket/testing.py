@@ -16,8 +16,8 @@ from .fake import FakeSession
 from .leftovers import no_open_sessions
 from .marbles import Marbles, marbles
 from .proxy import Faults, proxy
+from .script_client import Client, Refusal
 from .scripted import Script, ScriptedServer, serve
-from .served import Client, Refusal
 
 __all__ = [
     "Client",

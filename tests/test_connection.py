@@ -16,7 +16,7 @@ from openings import assert_ended, connected, read_until, wait_for
 from peers import DEADLINE, Peer, Server, echo_server, switching
 from servers import within
 
-from rxsocket.connection import Connection
+from rxsocket.connection import Connection, reset
 from rxsocket.decoding import Decoder
 from rxsocket.encoding import encode_message
 from rxsocket.errors import ConnectionException, SendException
@@ -278,3 +278,12 @@ def test_what_cut_a_connection_is_why_nothing_can_be_read_when_the_peer_resets_i
     connection.broken = ConnectionException("cut for a reason")
     with pytest.raises(ConnectionException, match="cut for a reason"):
         read_to_the_end()
+
+
+def test_what_is_reset_ends_by_a_rst():
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as there:
+        here, _ = listener.accept()
+        reset(here)
+        with pytest.raises(ConnectionResetError):
+            there.recv(1)
+        reset(here)

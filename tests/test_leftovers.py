@@ -1,16 +1,21 @@
 """Sessions that are left open: which are told of, and that they are closed then."""
 
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from inspect import currentframe
 
 import pytest
 import reactivex.operators as ops
+from servers import within
 
 from rxsocket import websocket
 from rxsocket.leftovers import no_open_sessions
 from rxsocket.proxy import proxy
+from rxsocket.script_client import Client
 from rxsocket.scripted import serve
-from rxsocket.served import Client
-from rxsocket.states import Closed, Open
+from rxsocket.states import Closed, Open, State
 
 
 def here() -> int:
@@ -53,6 +58,58 @@ def test_each_is_named_whatever_has_started_it():
             _ = websocket(url).stream().pipe(ops.map(len)).subscribe(), websocket(url).prepare().reconnect()
         assert "2 sessions are left open" in str(failure.value)
         assert str(failure.value).count(f"started at {__file__}:{line}") == 2
+
+
+def by_a_thread(start: Callable[[], object]) -> None:
+    thread = threading.Thread(target=start)
+    thread.start()
+    thread.join()
+
+
+def by_a_pool(start: Callable[[], object]) -> None:
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(start).result()
+
+
+def by_a_loop(start: Callable[[], object]) -> None:
+    loop = asyncio.new_event_loop()
+    loop.call_soon(start)
+    loop.call_soon(loop.stop)
+    by_a_thread(loop.run_forever)
+    loop.close()
+
+
+@pytest.mark.parametrize("started", [by_a_thread, by_a_pool, by_a_loop])
+def test_what_an_operator_has_started_on_a_thread_has_no_line_of_the_users(started: Callable[..., None]):
+    with serve(listen, clients=0) as url:
+        stream = websocket(url).stream()
+        with pytest.raises(AssertionError) as failure, no_open_sessions(timeout=0):
+            started(stream.subscribe)
+        assert "started at no line of the user's, on the thread '" in str(failure.value)
+
+
+def test_several_that_are_left_are_closed_at_once():
+    def block(url: str) -> None:
+        with no_open_sessions(timeout=0):
+            for _ in range(4):
+                websocket(url, close_timeout=1.0).connect().opens.pipe(ops.first()).run()
+
+    with serve(Client.stall) as url, within(3), pytest.raises(AssertionError, match="4 sessions are left open"):
+        block(url)
+
+
+def test_what_is_closed_and_not_told_of_to_all_yet_is_not_left_open():
+    is_told, go_on = threading.Event(), threading.Event()
+
+    def hold_up(state: State) -> None:
+        if isinstance(state, Closed):
+            is_told.set()
+            go_on.wait(10)
+
+    with serve(lambda client: client.close()) as url, no_open_sessions(timeout=0):
+        websocket(url).connect().state.subscribe(hold_up)
+        assert is_told.wait(10)
+    go_on.set()
 
 
 def test_what_was_open_before_stays_open():

@@ -35,6 +35,23 @@ def test_without_a_policy_a_loss_is_the_end():
         test.expect(session.messages.body, " ---|")
 
 
+def test_tries_in_a_row_are_counted_and_a_connection_gets_stable_in_its_time():
+    policy = Backoff(initial=1.0, jitter=0.0, attempts=2, stable=5.0)
+    with marbles() as test:
+        session = test.session("O-X-O-X-O-----X-O-X-O-X--", reconnect=policy)
+        tries = session.retries.pipe(ops.map(lambda state: state.attempt))
+        test.expect(tries, "    --1---2-------1---2---|")
+
+
+def test_what_is_asked_may_time_out_in_its_time():
+    with marbles() as test:
+        session = test.session("O--1-----!--")
+        asked = session.opens.pipe(
+            ops.flat_map(lambda _: session.ask("?", reply=lambda text: text == "!", timeout=None))
+        )
+        test.expect(asked.pipe(ops.timeout(5.0, scheduler=test.scheduler)), "-----#")
+
+
 def test_operators_work_in_its_time():
     with marbles() as test:
         session = test.session("O-1-2---3--------|")

@@ -488,6 +488,7 @@ def test_a_gap_says_how_many_messages_before_it_were_let_go() -> None:
     source.drain()
     assert seen == [MessageEvent("a", 1), Gap(*ended(1), 2), Gap(*ended(2), 0)]
     assert [failure.messages for failure in source.failures] == [2]
+    assert source.messages._counters.messages_in == 3
 
 
 def test_gaps_take_room_but_are_no_messages_that_were_let_go() -> None:

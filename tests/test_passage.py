@@ -97,6 +97,31 @@ def test_what_is_swallowed_is_gone_and_so_is_the_end(pairs):
         server.recv(1)
 
 
+def test_what_was_blocked_is_swallowed_too(pairs):
+    client, way, _, _ = pairs
+    client.settimeout(0)
+    while not way.writes:
+        client.send(bytes(1 << 16))
+        way.read()
+        way.write(time.monotonic())
+    way.swallow()
+    assert (way.writes, way.due, way.reads) == (False, None, True)
+
+
+def test_a_passage_leads_to_another_address_of_the_server():
+    (client, source), (tried, _), (target, server) = pairs = [socket.socketpair() for _ in range(3)]
+    passage = Passage(source, tried, Direction(), Direction())
+    passage.lead_to(target)
+    client.sendall(b"up")
+    server.sendall(b"down")
+    for way in passage.ways:
+        way.read()
+        way.write(time.monotonic())
+    assert (server.recv(10), client.recv(10)) == (b"up", b"down")
+    for sock in (sock for pair in pairs for sock in pair):
+        sock.close()
+
+
 def test_nothing_is_due_before_the_server_is_connected():
     client, source = socket.socketpair()
     target, server = socket.socketpair()
@@ -104,10 +129,10 @@ def test_nothing_is_due_before_the_server_is_connected():
     passage = Passage(source, target, Direction(), Direction())
     client.sendall(b"abc")
     passage.ways[0].read()
-    assert passage.due == []
+    assert passage.due is None
     assert passage.wishes() == [(source, True, False), (target, False, True)]
     passage.is_connected = True
-    assert len(passage.due) == 1
+    assert passage.due is not None
     assert passage.wishes() == [(source, True, False), (target, True, False)]
     passage.close()
     client.close()

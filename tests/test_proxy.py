@@ -1,15 +1,23 @@
 """The proxy of faults: what each does to a session that goes through it, and that nothing of it is left."""
 
+import contextlib
+import errno
 import socket
+import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from servers import Seen, within
 
+import rxsocket.proxy
 from rxsocket import Backoff, Session, websocket
 from rxsocket.proxy import Faults, proxy
+from rxsocket.script_client import Client
+from rxsocket.scripted import serve
+from rxsocket.states import Open
 
 
 def echoed(session: Session, *messages: str) -> None:
@@ -48,18 +56,38 @@ def test_the_path_and_the_query_of_the_url_stay():
         assert faults.url.endswith("/feed?token=t")
         assert faults.url.startswith("ws://127.0.0.1:")
         assert ":1/" not in faults.url
+    with proxy("ws://me:secret@127.0.0.1:1/feed") as faults:
+        assert faults.url == f"ws://me:secret@127.0.0.1:{faults._port}/feed"
 
 
 def test_a_delay_takes_its_time_in_the_direction_it_is_for(faults: Faults):
-    with websocket(faults.url).connect() as session:
+    with websocket(faults.url, close_timeout=0.1).connect() as session:
         echoed(session, "soon")
-        assert Seen(session.ping()).one() < 0.15
         faults.delay(0.15, downstream=False)
-        assert 0.15 <= Seen(session.ping()).one() < 0.29
+        assert Seen(session.ping()).one() >= 0.15
         faults.delay(0.15)
         assert Seen(session.ping()).one() >= 0.3
         faults.delay(0)
-        assert Seen(session.ping()).one() < 0.15
+        faults.stall(upstream=False)
+        seen = Seen(session.messages.body)
+        until_sent(faults, session, "soon")
+        faults.delay(1000.0, downstream=False)
+        faults.go_on()
+        assert seen.wait() == ["soon"]
+        faults.delay(0)
+        faults.delay(0.15, upstream=False)
+        assert Seen(session.ping()).one() >= 0.15
+        faults.delay(1000.0, upstream=False)
+        until_sent(faults, session, "soon, too")
+
+
+def until_sent(faults: Faults, session: Session, text: str) -> None:
+    """Send a message, and wait until it has gone to the server."""
+    before = faults.bytes_upstream
+    session.send(text)
+    with within(5):
+        while faults.bytes_upstream == before:
+            time.sleep(0)
 
 
 def test_a_stall_holds_all_back_until_it_goes_on(faults: Faults):
@@ -79,11 +107,7 @@ def test_a_stall_of_one_direction_lets_the_other_pass(faults: Faults):
     with websocket(faults.url, close_timeout=0.2).connect() as session:
         Seen(session.opens).wait()
         faults.stall(upstream=False)
-        before = faults.bytes_upstream
-        session.send("there")
-        with within(5):
-            while faults.bytes_upstream == before:
-                time.sleep(0)
+        until_sent(faults, session, "there")
         downstream = faults.bytes_downstream
         faults.delay(0)
         assert faults.bytes_downstream == downstream
@@ -95,9 +119,11 @@ def test_who_sends_into_a_stall_has_to_wait(faults: Faults):
         seen = Seen(session.messages.blob)
         Seen(session.opens).wait()
         faults.stall()
+        before = faults.bytes_upstream
         sends = threads.submit(lambda: [session.send(bytes(1 << 20)) for _ in range(32)])
-        assert not seen.items
-        assert not sends.done()
+        with pytest.raises(TimeoutError):
+            sends.result(0.3)
+        assert faults.bytes_upstream == before
         faults.go_on()
         sends.result(20)
         assert len(seen.wait(32)) == 32
@@ -110,6 +136,38 @@ def test_a_cut_ends_all_connections_with_a_fin(faults: Faults):
         event = session.closes.run()
     assert (event.code, event.initiator) == (1006, "network")
     assert "ended the connection without a close frame" in event.reason
+
+
+def test_a_cut_ends_also_what_is_not_connected_to_the_server_yet():
+    with contextlib.ExitStack() as stack:
+        full = stack.enter_context(socket.socket())
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for _ in range(3):  # beyond its backlog the system answers nobody
+            waiting = stack.enter_context(socket.socket())
+            waiting.settimeout(0)
+            waiting.connect_ex(full.getsockname())
+        with proxy(f"ws://127.0.0.1:{full.getsockname()[1]}") as faults, dialled(faults) as sock:
+            assert faults.open_connections == 1
+            faults.cut()
+            assert sock.recv(1) == b""
+            assert faults.open_connections == 0
+
+
+@contextlib.contextmanager
+def dialled(faults: Faults) -> Iterator[socket.socket]:
+    with socket.create_connection(("127.0.0.1", faults._port), timeout=10) as sock:
+        yield sock
+
+
+def test_who_has_connected_is_found_by_what_it_is_told_next(faults: Faults):
+    with contextlib.ExitStack() as stack:
+        socks = [stack.enter_context(dialled(faults)) for _ in range(20)]
+        faults.reset()
+        assert (faults.connections, faults.open_connections) == (20, 0)
+        for sock in socks:
+            with pytest.raises(ConnectionResetError):
+                sock.recv(1)
 
 
 def test_a_reset_breaks_all_connections_off(faults: Faults):
@@ -152,6 +210,23 @@ def test_the_end_of_one_side_is_swallowed_when_half_open(server, faults: Faults)
     assert server.ends.empty()
 
 
+def test_that_one_side_breaks_off_is_swallowed_when_half_open():
+    vanished, has_reset = threading.Event(), threading.Event()
+
+    def script(client: Client) -> None:
+        vanished.wait(10)
+        client.reset()
+        has_reset.set()
+
+    with serve(script) as url, proxy(url) as faults, websocket(faults.url, close_timeout=0.1).connect() as session:
+        Seen(session.opens).wait()
+        faults.half_open()
+        vanished.set()
+        assert has_reset.wait(10)
+        assert [faults.open_connections for _ in range(3)] == [1, 1, 1]
+        assert isinstance(session.current_state, Open)
+
+
 def test_new_connections_are_refused_and_those_that_are_there_stay(faults: Faults):
     with websocket(faults.url).connect() as session:
         echoed(session, "here")
@@ -187,39 +262,151 @@ def test_a_block_that_ends_takes_what_waits_with_it(server):
     assert session.closes.run().code == 1006
 
 
-def test_the_proxy_is_idle_while_nothing_goes_on(faults: Faults, monkeypatch):
+@pytest.mark.parametrize("fault", [Faults.stall, Faults.half_open])
+def test_the_proxy_is_idle_while_nothing_goes_on(faults: Faults, monkeypatch, fault: Callable[[Faults], None]):
     turns = []
     turn = faults._turn
     monkeypatch.setattr(faults, "_turn", lambda: [turns.append(1), turn()])
-    with websocket(faults.url, close_timeout=0.1).connect() as session:
+    with websocket(faults.url, close_timeout=0.2).connect() as session:
         echoed(session, "here")
-        for fault in (faults.stall, faults.half_open):
-            fault()
-            session.send("into the void")
+        fault(faults)
+        session.send("into the void")
+        faults.delay(0)
+        before = len(turns)
+        session.close()  # which takes its timeout, since no answer comes
+        assert len(turns) - before <= 10
+
+
+def test_it_looks_after_those_alone_that_have_something_to_do(faults: Faults, monkeypatch):
+    with contextlib.ExitStack() as stack:
+        for _ in range(20):
+            stack.enter_context(dialled(faults))
+        session = stack.enter_context(websocket(faults.url).connect())
+        echoed(session, "here")
+        looked_after = set()
+        write = faults._write
+        monkeypatch.setattr(faults, "_write", lambda passage, now: [looked_after.add(passage), write(passage, now)])
+        echoed(session, "again")
+        assert len(looked_after) == 1
+
+
+class Failing:
+    """A listener that can't accept, some times, as where no descriptor is left."""
+
+    def __init__(self, listener: socket.socket, times: int) -> None:
+        self._listener = listener
+        self._times = times
+
+    def accept(self) -> tuple[socket.socket, object]:
+        if self._times:
+            self._times -= 1
+            raise OSError(errno.EMFILE, "Too many open files")
+        return self._listener.accept()
+
+    def fileno(self) -> int:
+        return self._listener.fileno()
+
+    def close(self) -> None:
+        self._listener.close()
+
+
+@pytest.mark.parametrize("times", [2, sys.maxsize])
+def test_while_nobody_can_be_accepted_it_tries_again_now_and_then(faults: Faults, monkeypatch, times: int):
+    turns = []
+    turn = faults._turn
+    monkeypatch.setattr(faults, "_turn", lambda: [turns.append(1), turn()])
+    faults._listener = Failing(faults._listener, times)  # type: ignore[assignment, arg-type]
+    with websocket(faults.url, connect_timeout=0.2).connect() as session:
+        if times == 2:
+            echoed(session, "here")
+        else:
+            assert "0.2 s" in session.closes.run().reason
+            assert len(turns) < 200  # it does not spin
+            faults.refuse()
+            faults.go_on()
+            with websocket(faults.url).connect() as other:
+                echoed(other, "here")
+
+
+def test_where_the_server_can_not_be_reached_by_any_address_the_connection_is_broken_off(faults: Faults):
+    addresses, faults._addresses = faults._addresses, [(socket.AddressFamily.AF_INET, ("127.0.0.1", 0))]
+    with pytest.raises(ConnectionResetError), dialled(faults) as sock:
+        sock.recv(1)
+    faults._addresses = [(12345, ("127.0.0.1", 0))]  # type: ignore[list-item]  # no family of this system
+    with pytest.raises(ConnectionResetError), dialled(faults) as sock:
+        sock.recv(1)
+    faults._addresses = addresses
+    with websocket(faults.url).connect() as session:
+        echoed(session, "here")
+
+
+def test_all_addresses_of_the_server_are_tried(server, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        dead = listener.getsockname()
+    found = socket.getaddrinfo(*server.url.removeprefix("ws://").split(":"), type=socket.SOCK_STREAM)
+    entry = found[0]
+    several = [(*entry[:4], dead), (12345, *entry[1:]), (*entry[:4], dead), entry]
+    with monkeypatch.context() as patched:
+        patched.setattr(socket, "getaddrinfo", lambda *_, **__: several)
+        faults = proxy(server.url).__enter__()
+    with faults_block(faults), websocket(faults.url).connect() as session:
+        echoed(session, "here")
+
+
+@contextlib.contextmanager
+def faults_block(faults: Faults) -> Iterator[None]:
+    yield
+    faults.__exit__(None, None, None)
+
+
+def test_that_it_can_not_listen_again_is_told_to_who_wants_it(faults: Faults, monkeypatch):
+    def full(port: int) -> socket.socket:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    faults.refuse()
+    with monkeypatch.context() as patched:
+        patched.setattr(rxsocket.proxy, "_bound", full)
+        with pytest.raises(OSError, match="Too many open files"):
+            faults.go_on()
+    faults.go_on()
+    with websocket(faults.url).connect() as session:
+        echoed(session, "here")
+
+
+def test_telling_it_while_its_block_ends_neither_hangs_nor_fails_otherwise(server):
+    def tell(faults: Faults) -> None:
+        told.release()
+        while True:
             faults.delay(0)
-            before = len(turns)
-            threading.Event().wait(0.2)
-            assert len(turns) - before <= 3
+            assert faults.connections == 0
+
+    told = threading.Semaphore(0)
+    with ThreadPoolExecutor(4) as threads, within(8):
+        for _ in range(10):
+            with proxy(server.url) as faults:
+                tells = [threads.submit(tell, faults) for _ in range(4)]
+                for _ in tells:
+                    told.acquire()
+            for each in tells:
+                with pytest.raises(RuntimeError, match="only there within its block"):
+                    each.result()
 
 
-def test_the_block_ends_well_although_its_thread_has_ended_before_it_is_woken(server, monkeypatch):
-    class Late:
-        """Wakes the thread only once that has done all that it was told, as one that was awake already."""
+def test_what_it_is_told_at_the_last_moment_is_not_waited_for(faults: Faults, monkeypatch):
+    def stop_before_it_is_done() -> None:
+        faults._woken.recv(1)
+        faults._stopping = True
 
-        def __init__(self, waker: socket.socket) -> None:
-            self._waker = waker
+    monkeypatch.setattr(faults, "_turn", stop_before_it_is_done)
+    with within(5):
+        faults.delay(0)  # by the turn that is under way
+        faults.delay(0)
 
-        def send(self, data: bytes) -> None:
-            self._waker.send(data)
-            assert faults._thread is not None
-            faults._thread.join(5)
-            self._waker.send(data)
 
-        def close(self) -> None:
-            self._waker.close()
-
-    with proxy(server.url) as faults:
-        monkeypatch.setattr(faults, "_waker", Late(faults._waker))
+def test_what_the_block_raises_goes_on_although_its_thread_has_ended(server):
+    faults = proxy(server.url)
+    with pytest.raises(KeyError), faults:
+        _ = [setattr(faults, "_stopping", True), faults.delay(0), faults._thread.join(5), {}["mine"]]
 
 
 def test_outside_of_its_block_it_can_be_told_nothing(server):

@@ -24,16 +24,16 @@ OPEN = Open(OpenEvent(URL, None))
 
 
 def live(session: SimulatedSession) -> None:
-    session.enter(OPEN)
-    session.receive("one")
-    session.receive(b"\0two")
-    session.answer(0.25)
-    session.fail(CUT)
-    session.enter(Connecting(1, 0.5, CUT, LOST))
-    session.enter(Open(OpenEvent(URL, None, 2)))
-    session.receive("three", 2)
-    session.enter(Closing("server"))
-    session.enter(Closed(END))
+    session._tell_state(OPEN)
+    session._tell_message("one")
+    session._tell_message(b"\0two")
+    session._tell_answer(0.25)
+    session._tell_error(CUT)
+    session._tell_state(Connecting(1, 0.5, CUT, LOST))
+    session._tell_state(Open(OpenEvent(URL, None, 2)))
+    session._tell_message("three", 2)
+    session._tell_state(Closing("server"))
+    session._tell_state(Closed(END))
 
 
 TOLD = [
@@ -91,10 +91,10 @@ def test_it_ends_with_the_session_and_says_what_it_has(tmp_path):
 def test_it_can_end_before_the_session(tmp_path):
     session = SimulatedSession(URL)
     recorded = record(session, tmp_path / "feed.jsonl")
-    session.enter(OPEN)
-    session.receive("one")
+    session._tell_state(OPEN)
+    session._tell_message("one")
     recorded.dispose()
-    session.receive("two")
+    session._tell_message("two")
     cassette = Cassette(tmp_path / "feed.jsonl")
     assert expected(list(cassette)) == TOLD[:3]
     assert not cassette.is_complete
@@ -104,11 +104,11 @@ def test_it_can_end_before_the_session(tmp_path):
 
 def test_it_can_be_closed_by_a_subscriber_and_begun_amid_a_session(tmp_path):
     session = SimulatedSession(URL)
-    session.enter(OPEN)
+    session._tell_state(OPEN)
     recorded = record(session, tmp_path / "feed.jsonl")
     session.messages.body.subscribe(lambda text: recorded.close() if text == "two" else None)
     for text in ("one", "two", "three"):
-        session.receive(text)
+        session._tell_message(text)
     first, *texts = Cassette(tmp_path / "feed.jsonl")
     assert isinstance(first, StateLine)
     assert first.state == OPEN
@@ -117,8 +117,8 @@ def test_it_can_be_closed_by_a_subscriber_and_begun_amid_a_session(tmp_path):
 
 def test_what_was_held_comes_to_it_as_to_the_first_subscriber(tmp_path):
     session = SimulatedSession(URL)
-    session.enter(OPEN)
-    session.receive("early")
+    session._tell_state(OPEN)
+    session._tell_message("early")
     with record(session, tmp_path / "feed.jsonl"):
         pass
     assert [line.data for line in Cassette(tmp_path / "feed.jsonl") if isinstance(line, Text)] == ["early"]
@@ -127,9 +127,9 @@ def test_what_was_held_comes_to_it_as_to_the_first_subscriber(tmp_path):
 def test_what_a_pause_holds_beyond_the_end_is_recorded_where_it_comes(tmp_path):
     session = SimulatedSession(URL, paused=True)
     with record(session, tmp_path / "feed.jsonl"):
-        session.enter(OPEN)
-        session.receive("held")
-        session.enter(Closed(END))
+        session._tell_state(OPEN)
+        session._tell_message("held")
+        session._tell_state(Closed(END))
         session.resume()
     kinds = [type(line).__name__ for line in Cassette(tmp_path / "feed.jsonl")]
     assert kinds == ["ConnectingLine", "OpenLine", "ClosedLine", "Text", "Completed"]
@@ -209,9 +209,9 @@ def test_a_disk_that_ends_ends_the_recording_and_not_the_session(pipe, caplog):
     session = SimulatedSession(URL)
     errors = Seen(session.errors)
     recorded = record(session, path, overwrite=True)
-    session.enter(OPEN)
+    session._tell_state(OPEN)
     os.close(descriptors.pop())
-    session.receive("one")
+    session._tell_message("one")
     (error,) = errors.wait()
     assert isinstance(error, CassetteException)
     assert (error.path, error.line) == (str(path), 1)
@@ -223,7 +223,7 @@ def test_a_disk_that_ends_ends_the_recording_and_not_the_session(pipe, caplog):
             recorded.close()
     recorded.dispose()
     body = Seen(session.messages.body)
-    session.receive("two")
+    session._tell_message("two")
     assert body.items == ["two"]
     assert "can't be written any more" in caplog.text
 
@@ -232,10 +232,10 @@ def test_a_slow_disk_holds_the_session_back_and_loses_nothing(pipe, monkeypatch)
     monkeypatch.setattr(recording, "LIMIT", 1 << 16)
     path, (descriptor,) = pipe
     session = SimulatedSession(URL)
-    session.enter(OPEN)
+    session._tell_state(OPEN)
     recorded = record(session, path, overwrite=True)
     texts = [f"{n:0100}" for n in range(5000)]
-    feeding = threading.Thread(target=lambda: [session.receive(text) for text in texts])
+    feeding = threading.Thread(target=lambda: [session._tell_message(text) for text in texts])
     feeding.start()
     # What the pipe takes, what is on its way to it, and what may wait: it has to stop before the end.
     deadline = time.monotonic() + DEADLINE
@@ -350,8 +350,8 @@ def test_what_can_not_be_encoded_ends_it_as_a_disk_does(tmp_path):
     session = SimulatedSession(URL)
     errors = Seen(session.errors)
     recorded = record(session, tmp_path / "feed.jsonl")
-    session.enter(OPEN)
-    session.receive("\ud800")
+    session._tell_state(OPEN)
+    session._tell_message("\ud800")
     errors.wait()
     with pytest.raises(CassetteException):
         recorded.close()

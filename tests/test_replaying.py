@@ -370,7 +370,7 @@ def test_a_recording_that_began_amid_a_session_begins_in_its_state(first, follow
 def test_a_recording_of_a_closed_session_is_of_its_end(tmp_path):
     path = tmp_path / "feed.jsonl"
     closed = SimulatedSession(URL)
-    closed.enter(Closed(END))
+    closed._tell_state(Closed(END))
     record(closed, path).close()
     with replay(path, speed=None) as session:
         assert repr(session.closes.run()) == repr(END)

@@ -1,5 +1,6 @@
 """Scripted servers: what a test of a user's own does with one, and what it is told when things go wrong."""
 
+import errno
 import http.client
 import socket
 import threading
@@ -8,11 +9,12 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import reactivex.operators as ops
 from servers import Seen, within
 
 from rxsocket import Backoff, HandshakeException, Session, websocket
-from rxsocket.scripted import Script, serve
-from rxsocket.served import Client, Refusal
+from rxsocket.script_client import Client, Refusal
+from rxsocket.scripted import Script, _notes, serve
 
 
 def greeter(client: Client) -> None:
@@ -81,7 +83,7 @@ def test_what_never_came_is_raised_after_the_timeout():
 
 
 def test_what_a_client_that_closed_did_not_say_is_raised_at_once():
-    with pytest.raises(AssertionError, match="expected 'hello', and the client closed with 4001 tired"), within(2):
+    with within(2), pytest.raises(AssertionError, match="expected 'hello', and the client closed with 4001 tired"):
         played(greeter, lambda session: session.close(4001, "tired"), timeout=5)
 
 
@@ -152,7 +154,7 @@ def test_when_the_block_raises_the_connections_end_and_nothing_is_waited_for():
             Seen(sessions[0].opens).wait()
             raise ZeroDivisionError
 
-    with pytest.raises(ZeroDivisionError) as raised, within(2):
+    with within(2), pytest.raises(ZeroDivisionError) as raised:
         block()
     assert not hasattr(raised.value, "__notes__")
     assert sessions[0].closes.run().code in {1001, 1006}
@@ -165,11 +167,59 @@ def test_a_client_that_never_came_is_missed_unless_told():
         pass
 
 
-def test_a_script_that_goes_on_is_told_of():
+def test_a_script_that_goes_on_is_told_of_by_the_number_of_its_client():
+    def talk(session: Session) -> None:
+        host, port = session.url.removeprefix("ws://").split(":")
+        socket.create_connection((host, int(port))).close()
+        session.close()
+
     go_on = threading.Event()
     with pytest.raises(AssertionError, match="the script of connection 1 goes on after the block"):
-        played(lambda client: go_on.wait(), lambda session: session.close(), timeout=0.05)
+        played(lambda client: go_on.wait(), talk, timeout=0.05)
     go_on.set()
+
+
+@pytest.mark.parametrize("has_failed", [True, False])
+def test_the_connection_of_a_script_that_never_ends_is_cut(has_failed: object):
+    def script(client: Client) -> None:
+        while True:
+            client.send("more")
+            client.is_open  # noqa: B018
+
+    def block() -> None:
+        with serve(script, timeout=0.1) as url:
+            websocket(url).connect().opens.pipe(ops.first()).run()
+            assert not has_failed, "mine"
+
+    with within(5), pytest.raises(AssertionError, match="mine" if has_failed else "goes on after the block"):
+        block()
+
+
+def test_that_a_client_could_not_be_accepted_is_told_and_the_next_is_served():
+    class Failing:
+        """A listener that fails once, as where no descriptor is left."""
+
+        def __init__(self, listener: socket.socket) -> None:
+            self.listener = listener
+
+        def accept(self) -> tuple[socket.socket, object]:
+            server._listener = self.listener
+            raise OSError(errno.EMFILE, "Too many open files")
+
+        def fileno(self) -> int:
+            return self.listener.fileno()
+
+    def block() -> None:
+        with server as url:
+            websocket(url).connect().closes.run()
+            server._listener = Failing(server._listener)  # type: ignore[assignment]
+            with websocket(url).connect() as session:
+                assert Seen(session.messages.body).all() == ["here"]
+
+    server = serve(lambda client: client.send("here"))
+    with pytest.raises(OSError, match="Too many open files"):
+        block()
+    assert _notes([OSError("full")]) == ["The server raised OSError('full')"]
 
 
 def test_a_refusal_is_told_with_its_status_and_what_it_says_and_the_next_is_accepted():

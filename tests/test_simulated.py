@@ -27,15 +27,15 @@ def test_its_streams_tell_what_it_is_told_in_that_order():
     seen = told(session)
     error = ConnectionException("cut")
     again = Connecting(1, 0.5, error, LOST)
-    session.enter(OPEN)
-    session.receive("one")
-    session.answer(0.25)
-    session.fail(error)
-    session.enter(again)
-    session.enter(OPEN)
-    session.receive(b"two", 2)
-    session.enter(Closing("server"))
-    session.enter(Closed(END))
+    session._tell_state(OPEN)
+    session._tell_message("one")
+    session._tell_answer(0.25)
+    session._tell_error(error)
+    session._tell_state(again)
+    session._tell_state(OPEN)
+    session._tell_message(b"two", 2)
+    session._tell_state(Closing("server"))
+    session._tell_state(Closed(END))
     assert seen == [
         Connecting(),
         OPEN,
@@ -57,12 +57,12 @@ def test_its_streams_tell_what_it_is_told_in_that_order():
 def test_what_comes_before_anybody_subscribes_and_in_a_pause_is_held():
     session = SimulatedSession(URL)
     seen = []
-    session.enter(OPEN)
-    session.receive("early")
+    session._tell_state(OPEN)
+    session._tell_message("early")
     session.messages.body.subscribe(seen.append)
     assert seen == ["early"]
     session.pause()
-    session.receive("held")
+    session._tell_message("held")
     assert seen == ["early"]
     session.resume()
     assert seen == ["early", "held"]
@@ -73,32 +73,38 @@ def test_it_holds_as_much_as_it_is_told_to():
     errors = []
     session.errors.subscribe(errors.append)
     for text in ("one", "two"):
-        session.receive(text)
+        session._tell_message(text)
     assert session.messages.held == (2, 6)
     assert errors == []
-    session.receive("three")
+    session._tell_message("three")
     assert session.messages.held == (0, 0)
     assert [error.messages for error in errors] == [3]
 
 
 def test_what_a_subscriber_makes_it_tell_comes_after_what_it_is_at():
     session = SimulatedSession(URL)
-    session.enter(OPEN)
+    session._tell_state(OPEN)
     seen = []
+
+    error = ConnectionException("cut")
+    session.errors.subscribe(seen.append)
+    session.round_trips.subscribe(seen.append)
 
     def subscriber(text: str) -> None:
         if text == "first":
-            session.receive("second")
+            session._tell_error(error)
+            session._tell_answer(0.5)
+            session._tell_message("second")
         seen.append(text)
 
     session.messages.body.subscribe(subscriber)
-    session.receive("first")
-    assert seen == ["first", "second"]
+    session._tell_message("first")
+    assert seen == ["first", error, 0.5, "second"]
 
 
 def test_threads_that_tell_at_once_are_told_one_after_the_other():
     session = SimulatedSession(URL)
-    session.enter(OPEN)
+    session._tell_state(OPEN)
     seen = []
     inside = threading.Lock()
 
@@ -109,7 +115,7 @@ def test_threads_that_tell_at_once_are_told_one_after_the_other():
 
     session.messages.body.subscribe(subscriber)
     threads = [
-        threading.Thread(target=lambda n=n: [session.receive(f"{n} {i}") for i in range(1000)]) for n in range(3)
+        threading.Thread(target=lambda n=n: [session._tell_message(f"{n} {i}") for i in range(1000)]) for n in range(3)
     ]
     for thread in threads:
         thread.start()
@@ -121,5 +127,5 @@ def test_threads_that_tell_at_once_are_told_one_after_the_other():
 def test_a_state_that_may_not_follow_is_refused():
     session = SimulatedSession(URL)
     with pytest.raises(RuntimeError, match="can't go from"):
-        session.enter(Closing("client"))
+        session._tell_state(Closing("client"))
     assert session.current_state == Connecting()

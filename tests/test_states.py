@@ -11,6 +11,7 @@ import pytest
 from msgspec import structs
 from pictures import cells
 
+from rxsocket.backoff import Backoff
 from rxsocket.errors import ConnectionException
 from rxsocket.frames import Close
 from rxsocket.states import (
@@ -22,6 +23,8 @@ from rxsocket.states import (
     Open,
     OpenEvent,
     State,
+    following,
+    refusal,
     transition,
 )
 
@@ -123,3 +126,21 @@ def test_the_events_of_a_connection_are_shown_as_text():
     }
     rows = cells(OpenEvent("ws://host/", "<b>", 2, {"set-cookie": "secret"})._repr_html_())
     assert rows[1:] == [["url", "ws://host/"], ["sub-protocol", "<b>"], ["connection", "2"]]
+
+
+def test_what_follows_an_end_is_for_the_policy_and_for_who_asks_to_say():
+    lost = structs.replace(EVENT, code=1006, cause=ConnectionException("cut"))
+    policy = Backoff(initial=2.0, jitter=0.0, attempts=2)
+    opened, trying = Open(OpenEvent("ws://host/", None)), Connecting(1, 2.0, lost.cause, EVENT)
+    assert following(opened, lost, 1, None, at_once=False) == Closed(lost)
+    assert following(opened, lost, 1, None, at_once=True) == Connecting(0, 0.0, lost.cause, lost)
+    assert following(opened, lost, 2, policy, at_once=False) == Connecting(2, 4.0, lost.cause, lost)
+    assert following(opened, lost, 3, policy, at_once=False) == Closed(lost)
+    assert following(opened, EVENT, 1, policy, at_once=False) == Closed(EVENT)
+    assert following(trying, lost, 2, policy, at_once=False) == Connecting(2, 4.0, lost.cause, EVENT)
+
+
+def test_what_is_over_and_what_does_not_go_on_refuses_what_is_sent():
+    assert [refusal(state, may_go_on=True) for state in STATES[:3]] == [None] * 3
+    assert refusal(STATES[2], may_go_on=False) == "the session is closing"
+    assert refusal(STATES[3], may_go_on=True) == "the session is closed (1000 bye)"

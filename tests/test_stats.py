@@ -13,8 +13,8 @@ from servers import Seen
 from rxsocket import Backoff, Deflate, Session, websocket
 from rxsocket.emitted import emits
 from rxsocket.fake import FakeSession
+from rxsocket.script_client import Client, Refusal
 from rxsocket.scripted import serve
-from rxsocket.served import Client, Refusal
 from rxsocket.simulated import SimulatedSession
 from rxsocket.stats import Counters, Rates, Stats
 
@@ -202,8 +202,8 @@ def test_what_is_sent_and_what_waits_fit_together_whenever_one_looks(server):
 
 def test_a_session_without_a_network_has_figures_too():
     session = SimulatedSession("ws://host")
-    session.receive("one")
-    session.answer(0.5)
+    session._tell_message("one")
+    session._tell_answer(0.5)
     stats = session.stats
     assert (stats.messages_in, stats.held, stats.held_size, stats.round_trip, stats.uptime) == (1, 1, 3, 0.5, None)
 

@@ -17,7 +17,8 @@ def test_it_exports_what_it_has():
 def test_it_is_no_part_of_the_package():
     code = """
 import sys, rxsocket
-print({name for name in ("testing", "emitted", "leftovers", "proxy", "scripted") if f"rxsocket.{name}" in sys.modules})
+ours = "testing", "emitted", "fake", "leftovers", "marbles", "passage", "proxy", "scripted", "script_client"
+print({name for name in ours if f"rxsocket.{name}" in sys.modules})
 from rxsocket.testing import serve
 print({name for name in ("pytest", "unittest", "websockets") if name in sys.modules})
 """

@@ -7,8 +7,8 @@ from typing import assert_type
 import msgspec
 
 from rxsocket.codec import codec_of
+from rxsocket.script_client import Client, Refusal
 from rxsocket.scripted import ScriptedServer, serve
-from rxsocket.served import Client, Refusal
 
 
 class Price(msgspec.Struct):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
+import math
 import socket
-import struct
 import threading
 import time
 from collections import deque
@@ -17,7 +17,8 @@ from typing import Final, Generic, NoReturn, cast
 from msgspec import Struct, field
 
 from .codec import Codec, MessageT, Sendable
-from .connection import shut_down
+from .connection import READ_SIZE, shut_down
+from .connection import reset as break_off
 from .decoding import Decoder
 from .encoding import content_of, encode_close, encode_content, encode_ping, encode_pong
 from .errors import ProtocolException
@@ -25,12 +26,13 @@ from .frames import NO_STATUS_RECEIVED, NORMAL_CLOSURE, Close, Control, Message,
 from .handshake import GUID, HEAD_END
 from .waiting import Waiter
 
-__all__ = ["Block", "Client", "Refusal"]
+__all__ = ["LAST_SECONDS", "Block", "Client", "Refusal"]
 
-READ_SIZE: Final = 1 << 16
 MAX_MESSAGE: Final = 1 << 30  # bytes
-LAST_SECONDS: Final = 1.0  # for a closing handshake when the block is over
-NO_TIME: Final = struct.pack("ii", 1, 0)  # of SO_LINGER: nothing is waited for at the end, so it is a RST
+MAX_HEAD: Final = 1 << 16  # bytes of an opening handshake
+READS: Final = 16  # for a look at whether a client is there, which may send faster than it is read
+LAST_SECONDS: Final = 1.0  # from the block's end on, for the ends of the connections
+LEAST_SECONDS: Final = 0.1  # for the end of one whose script has come to its own later than that
 
 
 class Refusal(Struct, frozen=True):
@@ -55,18 +57,35 @@ class Block:
 
     Attributes:
         stopping: Is set when the block is over.
-        is_cut: Whether nothing more is waited for. Written by the thread of the block, before ``stopping`` is set.
+        is_cut: Whether it has raised, so that it does not count what its scripts raise. Written by the thread of the
+            block, before ``stopping`` is set.
     """
 
     def __init__(self, timeout: float) -> None:
         self.timeout = timeout
         self.stopping = threading.Event()
         self.is_cut = False
+        self._last = math.inf  # until when the connections may take to end; written as is_cut is
+
+    def stop(self, *, at_once: bool) -> None:
+        """Say that the block is over. On its thread.
+
+        Args:
+            at_once: Whether it has raised.
+        """
+        self.is_cut = at_once
+        self._last = time.monotonic() + LAST_SECONDS
+        self.stopping.set()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the block is, and the time in which its connections end."""
+        return time.monotonic() >= self._last
 
     @property
     def patience(self) -> float:
-        """For how many seconds the end of a connection is waited for."""
-        return min(self.timeout, LAST_SECONDS) if self.stopping.is_set() else self.timeout
+        """For how many seconds the end of a connection is waited for: all of them together, once the block is over."""
+        return min(self.timeout, max(LEAST_SECONDS, self._last - time.monotonic()))
 
 
 class Client(Generic[MessageT]):
@@ -95,6 +114,7 @@ class Client(Generic[MessageT]):
         self._is_accepted = False  # the opening handshake is done
         self._is_closing = False  # a close frame was sent
         self._ended: str | None = None  # how the client's stream has
+        self._is_aborted = False  # written by the thread of the block
         self.number = 0
         self.path = ""
         self.headers: Mapping[str, str] = {}
@@ -128,12 +148,15 @@ class Client(Generic[MessageT]):
         """
         __tracebackhide__ = True
         rest = memoryview(data)
+        if self._is_aborted:
+            self._fail("the block is over")  # to a script that only sends nothing else would say so
         while rest:
             try:
                 rest = rest[self._sock.send(rest) :]
             except BlockingIOError:
-                if not self._wait(self._block.timeout, writing=True):
-                    self._fail(f"the client has read nothing for {self._block.timeout:g} s")
+                seconds = self._block.patience
+                if not self._wait(seconds, writing=True):
+                    self._fail(f"the client has read nothing for {seconds:.3g} s")
             except OSError as error:
                 self._ended = self._ended or f"the client is gone: {error}"
                 return
@@ -155,8 +178,7 @@ class Client(Generic[MessageT]):
         """
         __tracebackhide__ = True
         self._send_close(Close(code, reason))
-        while self._next(self._block.patience, "a close frame") is not None:
-            pass
+        self._next(self._block.patience, "a close frame", lets_go=True)
 
     def cut(self) -> None:
         """End the connection with a FIN of TCP and no close frame, as the system does for a server that is killed."""
@@ -166,8 +188,7 @@ class Client(Generic[MessageT]):
 
     def reset(self) -> None:
         """Break the connection off, with a RST of TCP and no close frame, as what stands between may do."""
-        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_TIME)
-        self._sock.close()
+        break_off(self._sock)
         self._ended = "the script has reset the connection"
 
     # --- what a script waits for
@@ -229,8 +250,9 @@ class Client(Generic[MessageT]):
     @property
     def is_open(self) -> bool:
         """Whether the client is there: it has not closed, nor gone, and the block is not over. It does not wait."""
-        while self._ended is None and self._read():
-            pass
+        for _ in range(READS):
+            if self._ended is not None or not self._read():
+                break
         closed = self._received is not None or any(isinstance(each, Close) for each in self._came)
         return not closed and self._ended is None and not self._block.stopping.is_set()
 
@@ -260,27 +282,40 @@ class Client(Generic[MessageT]):
             self._fail(f"expected {what}, and {self._end()}")
         return message
 
-    def _next(self, timeout: float | None, what: str, *, forever: bool = False) -> Message | None:
-        """Return the next message; None once there will be no more."""
+    def _next(
+        self, timeout: float | None, what: str, *, forever: bool = False, lets_go: bool = False
+    ) -> Message | None:
+        """Return the next message; None once there will be no more.
+
+        Args:
+            timeout: Seconds to wait at the most; None for the server's.
+            what: What is waited for, as a failure names it.
+            forever: Whether it waits to the end of the block instead.
+            lets_go: Whether messages are let go, since an end is what is waited for.
+        """
         __tracebackhide__ = True
         seconds = self._block.timeout if timeout is None else timeout
-        deadline = time.monotonic() + seconds
-        while True:
+        deadline = math.inf if forever else time.monotonic() + seconds
+        is_late = False
+        while not (forever and self._block.is_over):  # who sends on is heard no more then
             while self._came:
                 arrival = self._came.popleft()
-                if isinstance(arrival, str | bytes):
+                if not isinstance(arrival, str | bytes):
+                    self._take(arrival)
+                elif not lets_go:
                     return arrival
-                self._take(arrival)
             if self._received is not None or self._ended is not None:
                 return None
+            if is_late:
+                self._fail(f"expected {what}, and {'none' if lets_go else 'nothing'} came for {seconds:.3g} s")
+            # What has come by now still counts.
+            is_late = time.monotonic() >= deadline
             if self._read():
                 continue
             if forever and self._block.stopping.is_set():
                 return None
-            remaining = None if forever else deadline - time.monotonic()
-            if self._block.is_cut or (remaining is not None and remaining <= 0):
-                self._fail(f"expected {what}, and nothing came for {seconds:g} s")
-            self._wait(remaining)
+            self._wait(None if forever else max(0.0, deadline - time.monotonic()))
+        return None
 
     def _wait(self, timeout: float | None, *, writing: bool = False) -> bool:
         """Wait for the client, or for the end of the block, or some seconds; return whether it was not the time."""
@@ -343,7 +378,8 @@ class Client(Generic[MessageT]):
         self._waiter.wake()
 
     def abort(self) -> None:
-        """Cut the connection. From any thread."""
+        """Cut the connection, and let the script do nothing more with it. On the thread of the block."""
+        self._is_aborted = True
         shut_down(self._sock)
 
     def upgrade(self, protocols: Sequence[str]) -> str | None:
@@ -355,11 +391,15 @@ class Client(Generic[MessageT]):
         data = b""
         deadline = time.monotonic() + self._block.timeout
         while (end := HEAD_END.search(data)) is None:
+            if len(data) > MAX_HEAD:
+                self._refuse_request(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"{data[:20]!r}...")
+            remaining = deadline - time.monotonic()
+            if remaining <= 0 or self._block.is_over:
+                return None
             try:
                 piece = self._sock.recv(READ_SIZE)
             except BlockingIOError:
-                remaining = deadline - time.monotonic()
-                if remaining <= 0 or self._block.stopping.is_set():
+                if self._block.stopping.is_set():
                     return None
                 self._wait(remaining)
                 continue
@@ -368,9 +408,12 @@ class Client(Generic[MessageT]):
             if not piece:
                 return None
             data += piece
-        self._feed(data[end.end() :])
-        lines = data[: end.start()].decode("latin-1").splitlines()
-        _, self.path, _ = lines[0].split(" ", 2)
+        lines = data[: end.start()].decode("latin-1").splitlines() or [""]
+        match lines[0].split(" "):
+            case ["GET", path, _]:
+                self.path = path
+            case _:
+                self._refuse_request(HTTPStatus.BAD_REQUEST, repr(lines[0]))
         pairs = [line.partition(":") for line in lines[1:]]
         self.headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
         offered = self.headers.get("sec-websocket-protocol", "")
@@ -378,9 +421,14 @@ class Client(Generic[MessageT]):
         self.protocol = next((name for name in protocols if name in self.protocols), None)
         key = self.headers.get("sec-websocket-key")
         if key is None:
-            self._respond(HTTPStatus.UPGRADE_REQUIRED, {"Upgrade": "websocket"}, b"")
-            self._fail(f"{lines[0]!r} is no opening handshake")
+            self._refuse_request(HTTPStatus.UPGRADE_REQUIRED, repr(lines[0]))
+        self._feed(data[end.end() :])
         return key
+
+    def _refuse_request(self, status: HTTPStatus, request: str) -> NoReturn:
+        __tracebackhide__ = True
+        self._respond(status, {"Upgrade": "websocket", "Connection": "close"}, b"")
+        self._fail(f"{request} is no opening handshake")
 
     def accept(self, key: str, headers: Mapping[str, str]) -> None:
         """Answer the opening handshake (RFC 6455, section 4.2.2)."""
