@@ -48,7 +48,8 @@ def buffered(
         scheduler: Where to deliver. None: on a thread for each subscription, which ends with it. In no case does a
             thread wait for itself: what a subscriber adds to its own source exceeds the capacity; a source on the
             scheduler's thread delivers by itself when the queue is full; and until a scheduler has run for the first
-            time, it can't be known which its thread is, and so nothing waits.
+            time, it can't be known which its thread is, and so nothing waits. So one that changes its thread, as an
+            ``EventLoopScheduler(exit_if_empty=True)`` does, is not for a source that emits on it.
         dropped: Is called with how many items were let go since the last call, before the next item or the end, and
             where that is delivered: so ``subject.on_next`` makes a stream of them, whose sum is the number of all.
 

@@ -243,7 +243,7 @@ def test_a_source_on_the_schedulers_thread_delivers_by_itself(scheduler):
 
 
 def test_a_source_on_a_loops_thread_delivers_by_itself_within_the_capacity():
-    loop = EventLoopScheduler(exit_if_empty=True)
+    loop = EventLoopScheduler()  # which stays, while one that exits when it is empty may be on another thread by then
     source, ahead, emitted = Subject[int](), [], 0
 
     def flood(*_: object) -> None:
@@ -257,6 +257,7 @@ def test_a_source_on_a_loops_thread_delivers_by_itself_within_the_capacity():
     loop.schedule(flood)
     assert seen.all() == list(range(100))
     assert max(ahead) <= 3
+    loop.dispose()
 
 
 # --- exceptions
