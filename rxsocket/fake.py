@@ -34,9 +34,9 @@ class FakeSession(SimulatedSession[MessageT], Session[MessageT]):
     """A stand-in for a :class:`~rxsocket.Session`, in state Connecting, as ``socket.connect()`` returns one.
 
     It has all that a session has, and does in each state what that does, with a server that answers a close at once.
-    What happens is told by the test: :meth:`open`, :meth:`receive`, :meth:`pong`, :meth:`lose`, :meth:`reopen`,
-    :meth:`end`. What is told is delivered on the thread that tells, before that returns; in a subscriber, after it; and
-    while another thread tells, on that one.
+    What else happens is told by the test: :meth:`open`, :meth:`receive`, :meth:`pong` for all pings, :meth:`lose`,
+    :meth:`reopen`, :meth:`end`. What is told is delivered on the thread that tells, before that returns; in a
+    subscriber, after it; and while another thread tells, on that one.
 
     Args:
         url: Where it is said to lead.
@@ -250,8 +250,7 @@ class FakeSession(SimulatedSession[MessageT], Session[MessageT]):
         return self
 
     @property
-    def name(self) -> str | None:
-        """What it was named; None where it was not."""
+    def name(self) -> str | None:  # noqa: D102 the base's docstring
         return self._name
 
     @property
@@ -263,72 +262,26 @@ class FakeSession(SimulatedSession[MessageT], Session[MessageT]):
         """The sub-protocol that :meth:`open` was told of; None while Connecting."""
         return self._protocol
 
-    def send(self, message: Sendable[MessageT], *, wait: bool = True) -> None:
-        """Send a message, which is in :attr:`sent` then. As :meth:`Session.send <rxsocket.Session.send>`.
-
-        Args:
-            message: What to send.
-            wait: Whether it may wait for ``send_timeout`` until it is open.
-
-        Raises:
-            SendException: The session is closed, or not open in time.
-            TypeError: The message is of another type, and there is no codec, or it raised.
-            ValueError: The text has a lone surrogate, and so can't be UTF-8.
-        """
+    def send(self, message: Sendable[MessageT], *, wait: bool = True) -> None:  # noqa: D102 the base's docstring
         self._send(message, wait=wait)
 
-    def send_if(self, message: Sendable[MessageT], is_wanted: Callable[[], bool]) -> None:
-        """Send a message as :meth:`send` does, if it is wanted still when its turn comes.
-
-        Args:
-            message: What to send.
-            is_wanted: Is called under the session's lock.
-
-        Raises:
-            SendException: As :meth:`send` raises it.
-        """
+    def send_if(self, message: Sendable[MessageT], is_wanted: Callable[[], bool]) -> None:  # noqa: D102 the base's docstring
         self._send(message, is_wanted)
 
-    async def asend(self, message: Sendable[MessageT]) -> None:
-        """Send a message, as :meth:`send` does, without holding up the loop of asyncio.
-
-        Args:
-            message: What to send.
-
-        Raises:
-            SendException: As :meth:`send` raises it.
-            TypeError: As :meth:`send` raises it.
-            ValueError: As :meth:`send` raises it.
-        """
+    async def asend(self, message: Sendable[MessageT]) -> None:  # noqa: D102 the base's docstring
         _, payload = content_of(message, self._encode)
         await self._changed.settled(self._is_settled, self._send_timeout)
         with self._lock:
             self._put(message, payload)
 
-    def ping(self) -> Observable[float]:
-        """Send a ping, which :meth:`pong` answers. As :meth:`Session.ping <rxsocket.Session.ping>`.
-
-        Raises:
-            SendException: The session is not Open.
-        """
+    def ping(self) -> Observable[float]:  # noqa: D102 the base's docstring
         answer: AsyncSubject[float] = AsyncSubject()
         with self._lock:
             self._check_open("ping")
             self._pings.append(answer)
         return answer.pipe(guarded("ping", self.report_subscriber))
 
-    def close(self, code: int = NORMAL_CLOSURE, reason: str = "", *, wait: bool = True) -> None:
-        """Close the session; the server answers at once. As :meth:`Session.close <rxsocket.Session.close>`.
-
-        Args:
-            code: What the server is told.
-            reason: Likewise.
-            wait: Whether it may wait, which it does not need to.
-
-        Raises:
-            CloseException: The code or the reason may not be sent. The session is as it was.
-            TypeError: The code is no int, or the reason no str. The session is as it was.
-        """
+    def close(self, code: int = NORMAL_CLOSURE, reason: str = "", *, wait: bool = True) -> None:  # noqa: D102 the base's docstring
         close = Close(code, reason)
         encode_close(close)
         with self._telling():
@@ -341,25 +294,10 @@ class FakeSession(SimulatedSession[MessageT], Session[MessageT]):
                     self._end(CloseEvent(ABNORMAL_CLOSURE, reason, "client", was_clean=False, connection=number))
             self._deliveries.drain()
 
-    async def aclose(self, code: int = NORMAL_CLOSURE, reason: str = "") -> None:
-        """Close the session, as :meth:`close` does.
-
-        Args:
-            code: As :meth:`close` takes it.
-            reason: As :meth:`close` takes it.
-
-        Raises:
-            CloseException: As :meth:`close` raises it.
-            TypeError: As :meth:`close` raises it.
-        """
+    async def aclose(self, code: int = NORMAL_CLOSURE, reason: str = "") -> None:  # noqa: D102 the base's docstring
         self.close(code, reason)
 
-    def reconnect(self) -> None:
-        """Close the connection that there is, and wait for the next :meth:`open`.
-
-        Raises:
-            ConnectionException: The session is closed.
-        """
+    def reconnect(self) -> None:  # noqa: D102 the base's docstring
         with self._telling():
             with self._lock:
                 if self._told_to_close or isinstance(self._state, Closed):

@@ -32,15 +32,8 @@ class Session(Streams[MessageT], ABC):
     resumes after the end; the end, if that thread has given up the attempt to connect; and errors, if that thread found
     them. As a context manager it closes at the end of the block.
 
-    With a codec it is a ``Session[T]`` of the codec's values; without one, of ``str | bytes``.
-
-    Attributes:
-        messages: What the server sends. Completes after the last message.
-        errors: What went wrong, each a :class:`~rxsocket.RxSocketException`: a connection that failed or was lost, a
-            subscriber that raised, a message that is not what it should be. It does not end the other streams; it is
-            not replayed, but logged too (logger ``rxsocket``).
-        round_trips: The seconds between each ping of this side and its pong: those of ``ping_interval``, sent while
-            nothing comes, and those of :meth:`ping`.
+    With a codec it is a ``Session[T]`` of the codec's values; without one, of ``str | bytes``. What there is to hear of
+    it, :class:`~rxsocket.Streams` has: ``messages``, ``errors``, ``round_trips`` and its life.
 
     Source: fritz2's ``Session``.
     """
