@@ -22,7 +22,7 @@ from .stats import Counters
 __all__ = ["Answer", "Arrival", "Channel"]
 
 
-AHEAD = 1 << 22  # bytes to read ahead at a time, so that a flood leaves their turn to others that are looked after
+AHEAD_SECONDS = 0.1  # to read ahead at a time, so that a flood leaves their turn to others that are looked after
 LOST_AFTER = 2  # times that the peer's system did not answer: a single one may be lost on the way
 
 
@@ -174,10 +174,9 @@ class Channel:
         with self._reading:
             pings = [each for each in self._arrivals if isinstance(each, Ping)]
             self._arrivals = deque(each for each in self._arrivals if not isinstance(each, Ping))
-            rest = AHEAD
+            until = time.monotonic() + AHEAD_SECONDS
             with contextlib.suppress(ConnectionException):  # the session's thread will find the same
-                while rest > 0 and self.reads_ahead and (data := self._receive_ahead()):
-                    rest -= len(data)
+                while time.monotonic() < until and self.reads_ahead and (data := self._receive_ahead()):
                     for arrival in self._decoded(data):
                         if isinstance(arrival, Ping):
                             pings = [arrival]
