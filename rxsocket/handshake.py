@@ -14,7 +14,7 @@ from .errors import ConnectionException, EndpointException, HandshakeException
 from .options import Options
 from .urls import check_url, show, without_login
 
-__all__ = ["GUID", "HEAD_END", "accepted", "parsed", "redirected", "refusal", "request_headers"]
+__all__ = ["GUID", "HEAD_END", "acceptance", "accepted", "parsed", "redirected", "refusal", "request_headers"]
 
 HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
 GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # section 1.3
@@ -84,6 +84,11 @@ def refusal(answer: bytes | bytearray, url: SplitResult) -> HandshakeException |
     return HandshakeException(f"{show(url)} refused the handshake: {message}", int(status[1]), headers, body)
 
 
+def acceptance(key: bytes) -> str:
+    """Return what a server accepts a client with that has sent a key (section 4.2.2, item 5.4)."""
+    return base64.b64encode(hashlib.sha1(key + GUID, usedforsecurity=False).digest()).decode()
+
+
 def accepted(
     request: bytes | bytearray, line: str, headers: Mapping[str, str], protocols: Sequence[str], options: Options
 ) -> Deflate | None:
@@ -103,12 +108,12 @@ def accepted(
         ValueError: The connection must be failed. The message goes on after the server's name.
     """
     key = re.search(rb"\r\nSec-WebSocket-Key: (.*)\r\n", request)
-    accept = base64.b64encode(hashlib.sha1((key[1] if key else b"") + GUID).digest())  # noqa: S324 section 4.2.2
+    accept = acceptance(key[1] if key else b"")
     protocol = headers.get("sec-websocket-protocol")
     extensions = headers.get("sec-websocket-extensions")
     if not line.startswith("HTTP/1.1 "):
         raise ValueError(f"answers with {line!r}, which is not HTTP/1.1")
-    if headers.get("sec-websocket-accept", "").encode() != accept:
+    if headers.get("sec-websocket-accept", "") != accept:
         given = headers.get("sec-websocket-accept")
         raise ValueError(f"accepts with {given!r}, which is not for the key that it was sent")
     if protocol is not None and protocol not in protocols:

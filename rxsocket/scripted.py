@@ -17,7 +17,8 @@ from .checks import MAX_SECONDS, check_number
 from .codec import Codec, MessageT, check_codec
 from .frames import GOING_AWAY, NORMAL_CLOSURE, Close
 from .leftovers import note_open
-from .script_client import LAST_SECONDS, Block, Client, Refusal
+from .script_client import Client
+from .served_connection import LAST_SECONDS, Block, Refusal, ServedConnection
 from .waiting import Waiter
 
 __all__ = ["Script", "ScriptedServer", "serve"]
@@ -57,7 +58,7 @@ class ScriptedServer(Generic[MessageT]):
         self._listener: socket.socket
         self._listening: threading.Thread
         # Written by the thread that listens, and read when that has ended.
-        self._threads: dict[Client[MessageT], threading.Thread] = {}
+        self._threads: dict[ServedConnection, threading.Thread] = {}
         self._failures: list[BaseException] = []  # under _lock
         self._block = Block(timeout)
         self.clients: list[Client[MessageT]] = []  # under _lock
@@ -117,17 +118,17 @@ class ScriptedServer(Generic[MessageT]):
         if self._waiter is not None:
             self._waiter.wake()
         self._listening.join()  # from here on no more come
-        for client in self._threads:
-            client.wake()
+        for connection in self._threads:
+            connection.wake()
             if at_once:
-                client.abort()
+                connection.abort()
         deadline = time.monotonic() + 2 * self._block.timeout
         late: list[threading.Thread] = []
-        for client, thread in self._threads.items():
+        for connection, thread in self._threads.items():
             thread.join(max(0.0, deadline - time.monotonic()))
             if thread.is_alive():
                 late.append(thread)
-                client.abort()
+                connection.abort()
         deadline = time.monotonic() + LAST_SECONDS
         for thread in late:
             with self._lock:
@@ -138,22 +139,22 @@ class ScriptedServer(Generic[MessageT]):
         with contextlib.closing(waiter), self._listener:
             while not self._block.stopping.is_set():
                 try:
-                    client = self._accepted()
+                    connection = self._accepted()
                 except BlockingIOError:
                     waiter.wait(self._listener.fileno(), reading=True, writing=False, timeout=None)
                 except OSError as error:  # no descriptor is left, say
                     self._note(error)
                     self._block.stopping.wait(AGAIN_SECONDS)
                 else:
-                    thread = _thread("rxsocket: a client before its opening handshake", self._serve, client)
+                    thread = _thread("rxsocket: a client before its opening handshake", self._serve, connection)
                     thread.start()
-                    self._threads[client] = thread
+                    self._threads[connection] = thread
             waiter.forget()
 
-    def _accepted(self) -> Client[MessageT]:
+    def _accepted(self) -> ServedConnection:
         sock, _ = self._listener.accept()
         try:
-            return Client(sock, self._block, self._codec)
+            return ServedConnection(sock, self._block)
         except OSError:
             sock.close()
             raise
@@ -163,31 +164,32 @@ class ScriptedServer(Generic[MessageT]):
             if not self._block.is_cut:
                 self._failures.append(failure)
 
-    def _serve(self, client: Client[MessageT]) -> None:
+    def _serve(self, connection: ServedConnection) -> None:
         __tracebackhide__ = True
         close = Close(NORMAL_CLOSURE)
         try:
-            key = client.upgrade(self._protocols)
+            key = connection.upgrade(self._protocols)
             if key is not None:
-                self._play(client, key)
+                self._play(connection, key)
         except BaseException as error:  # noqa: BLE001 raised again on the thread of the block
             close = Close(INTERNAL_ERROR, "the script failed")
             self._note(error)
         finally:
-            client.finish(Close(GOING_AWAY) if self._block.stopping.is_set() else close)
+            connection.finish(Close(GOING_AWAY) if self._block.stopping.is_set() else close)
 
-    def _play(self, client: Client[MessageT], key: str) -> None:
+    def _play(self, connection: ServedConnection, key: str) -> None:
         __tracebackhide__ = True
+        client = Client(connection, self._codec)
         with self._lock:
             self.clients.append(client)
-            client.number = len(self.clients)
-            script = self._scripts[min(client.number, len(self._scripts)) - 1]
-        threading.current_thread().name = f"rxsocket: the script of connection {client.number}"
+            connection.number = len(self.clients)
+            script = self._scripts[min(connection.number, len(self._scripts)) - 1]
+        threading.current_thread().name = f"rxsocket: the script of connection {connection.number}"
         if isinstance(script, Refusal):
-            client.refuse(script)
-            client.hang_up()
+            connection.refuse(script)
+            connection.hang_up()
         else:
-            client.accept(key, self._headers)
+            connection.accept(key, self._headers)
             script(client)
 
 

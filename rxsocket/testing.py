@@ -16,8 +16,9 @@ from .fake import FakeSession
 from .leftovers import no_open_sessions
 from .marbles import Marbles, marbles
 from .proxy import Faults, proxy
-from .script_client import Client, Refusal
+from .script_client import Client
 from .scripted import Script, ScriptedServer, serve
+from .served_connection import Refusal
 
 __all__ = [
     "Client",

@@ -13,8 +13,9 @@ import reactivex.operators as ops
 from servers import Seen, within
 
 from rxsocket import Backoff, HandshakeException, Session, websocket
-from rxsocket.script_client import Client, Refusal
+from rxsocket.script_client import Client
 from rxsocket.scripted import Script, _notes, serve
+from rxsocket.served_connection import Refusal
 
 
 def greeter(client: Client) -> None:

@@ -13,8 +13,9 @@ from servers import Seen
 from rxsocket import Backoff, Deflate, Session, websocket
 from rxsocket.emitted import emits
 from rxsocket.fake import FakeSession
-from rxsocket.script_client import Client, Refusal
+from rxsocket.script_client import Client
 from rxsocket.scripted import serve
+from rxsocket.served_connection import Refusal
 from rxsocket.simulated import SimulatedSession
 from rxsocket.stats import Counters, Rates, Stats
 

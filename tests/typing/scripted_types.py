@@ -7,8 +7,9 @@ from typing import assert_type
 import msgspec
 
 from rxsocket.codec import codec_of
-from rxsocket.script_client import Client, Refusal
+from rxsocket.script_client import Client
 from rxsocket.scripted import ScriptedServer, serve
+from rxsocket.served_connection import Refusal
 
 
 class Price(msgspec.Struct):
