@@ -25,9 +25,9 @@ floor modules
       life of a view in a notebook; ``script_client``: who has connected to it, as a script has it
 4     ``opening``: makes a connection, by websocket-client; ``lifecycle``: where a session stands, as streams;
       ``outgoing``: what is on its way out; ``messages``: what a session receives, as streams; ``cassette``: what it
-      told, in a file; ``topics``: that a server is told of; ``replies``: to what was asked; ``binding``: of a
-      widget to a store; ``served_connection``: one of a scripted server; ``plotting``: streams as lines; ``widget``:
-      where a view is seen
+      told, in a file; ``topics``: that a server is told of; ``replies``: to what was asked; ``binding``: of a widget to
+      a store; ``served_connection``: one of a scripted server; ``relay``: of a proxy of faults; ``plotting``: streams
+      as lines; ``widget``: where a view is seen
 3     ``handshake``: RFC 6455's opening one, as text; ``encoding``: RFC 6455 from messages to bytes; ``decoding``: from
       bytes to messages; ``gaps``: where messages may be missing; ``link``: what topics and replies need of a session;
       ``store``: values that change by handlers; ``delivery``: of a stream to a subscriber, by a queue or in batches;

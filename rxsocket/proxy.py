@@ -3,32 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import math
-import selectors
 import socket
 import threading
-import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Final, Self, TypeAlias
+from typing import Final, Self
 from urllib.parse import urlsplit, urlunsplit
 
 from .checks import MAX_SECONDS, check_number
-from .connection import reset as break_off
 from .leftovers import note_open
-from .passage import Direction, Passage
+from .passage import Direction
+from .relay import Relay
 
 __all__ = ["Faults", "proxy"]
 
 SECONDS: Final = 10.0  # for the proxy's thread to do what it is told
-AGAIN_SECONDS: Final = 0.05  # before it tries again to accept, where no descriptor is left
-UNDER_WAY: Final = {0, errno.EINPROGRESS, errno.EWOULDBLOCK}  # what connect_ex says where it has not failed
 
 PORTS = {"ws": 80, "wss": 443}
-
-_Address: TypeAlias = tuple[socket.AddressFamily, tuple[Any, ...]]
 
 
 class _Command:
@@ -39,7 +31,7 @@ class _Command:
         error: Why it could not be; written before that.
     """
 
-    def __init__(self, action: Callable[[], None] | None) -> None:
+    def __init__(self, action: Callable[[Relay], None] | None) -> None:
         self.done = threading.Event()
         self.error: OSError | None = None
         self._action = action
@@ -49,10 +41,11 @@ class _Command:
         """Whether something may go on now, or not any more."""
         return self._action is not None
 
-    def run(self) -> None:
+    def run(self, relay: Relay) -> None:
+        """Do it."""
         if self._action is not None:
             try:
-                self._action()
+                self._action(relay)
             except OSError as error:  # of go_on, where no descriptor is left, say
                 self.error = error
 
@@ -71,19 +64,12 @@ class Faults:
             raise ValueError(f"a proxy leads to a URL of ws:// or wss://, not {url!r}")
         self._parts = parts
         self._host, self._server_port = parts.hostname, parts.port or PORTS[parts.scheme]
-        self._thread: threading.Thread | None = None
-        self._up, self._down = Direction(), Direction()  # written by the proxy's thread
+        # Made by the thread of the block, before the proxy's own is there, which alone touches it from then on.
+        self._relay: Relay | None = None
         self._told = threading.Lock()  # so that nothing is told to a thread that has looked for the last time
         self._commands: deque[_Command] = deque()  # put under _told; taken by the proxy's thread
         self._stopping = False  # under _told
         self._is_over = True  # under _told: whether nobody looks for commands
-        # From here on the proxy's thread alone, once that runs.
-        self._passages: dict[Passage, Iterator[_Address]] = {}  # each with what it has not tried of the server's
-        self._dues: dict[Passage, float] = {}  # of those that wait for a time
-        self._accepts_again: float | None = None  # when, if it could not
-        self._is_half_open = False  # also of the connections to come
-        self._listener: socket.socket | None = None
-        self._connections = 0
 
     def __repr__(self) -> str:
         return f"<Faults of {self._host}:{self._server_port}>"
@@ -93,30 +79,30 @@ class Faults:
     @property
     def url(self) -> str:
         """The server's URL, with the proxy in its place, within the block."""
-        if self._thread is None:
+        if self._relay is None:
             raise RuntimeError("the proxy has its port within its block alone: with proxy(url) as faults")
         user, at, _ = self._parts.netloc.rpartition("@")
-        return urlunsplit(self._parts._replace(netloc=f"{user}{at}127.0.0.1:{self._port}"))
+        return urlunsplit(self._parts._replace(netloc=f"{user}{at}127.0.0.1:{self._relay.port}"))
 
     @property
     def connections(self) -> int:
         """How many connections it has accepted."""
-        return self._counted(lambda: self._connections)
+        return self._counted(lambda relay: relay.connections)
 
     @property
     def open_connections(self) -> int:
         """How many of them there are."""
-        return self._counted(lambda: len(self._passages))
+        return self._counted(lambda relay: relay.open_connections)
 
     @property
     def bytes_upstream(self) -> int:
         """How many bytes have gone to the server."""
-        return self._counted(lambda: self._up.size)
+        return self._counted(lambda relay: relay.up.size)
 
     @property
     def bytes_downstream(self) -> int:
         """How many bytes have gone to the clients."""
-        return self._counted(lambda: self._down.size)
+        return self._counted(lambda relay: relay.down.size)
 
     # --- what it is told
 
@@ -155,38 +141,19 @@ class Faults:
         Connections that come are accepted, and then treated like that, too, until :meth:`go_on`; those that were will
         never pass anything again.
         """
-
-        def swallow() -> None:
-            self._is_half_open = True
-            for passage in self._passages:
-                passage.swallow()
-
-        self._tell(swallow)
+        self._tell(Relay.swallow)
 
     def cut(self) -> None:
         """End all connections, with a FIN to both sides. What is on its way is let go."""
-
-        def cut() -> None:
-            for passage in list(self._passages):
-                if passage.is_connected:
-                    passage.end()
-                else:
-                    self._close(passage)
-
-        self._tell(cut)
+        self._tell(Relay.cut)
 
     def reset(self) -> None:
         """Break all connections off, with a RST to both sides."""
-
-        def reset() -> None:
-            for passage in list(self._passages):
-                self._close(passage, reset=True)
-
-        self._tell(reset)
+        self._tell(Relay.reset)
 
     def refuse(self) -> None:
         """Refuse new connections, as where no server listens, until :meth:`go_on`. Those that there are stay."""
-        self._tell(self._stop_listening)
+        self._tell(Relay.refuse)
 
     def go_on(self) -> None:
         """Pass all on again: what was stalled, and new connections. A delay stays.
@@ -194,27 +161,22 @@ class Faults:
         Raises:
             OSError: The system has no descriptor left to listen by.
         """
-
-        def go_on() -> None:
-            self._up.is_stalled = self._down.is_stalled = self._is_half_open = False
-            self._listen()
-
-        self._tell(go_on)
+        self._tell(Relay.go_on)
 
     def _tell_directions(self, command: Callable[[Direction], None], *, upstream: bool, downstream: bool) -> None:
-        def tell() -> None:
-            for direction in [self._up] * upstream + [self._down] * downstream:
+        def tell(relay: Relay) -> None:
+            for direction in [relay.up] * upstream + [relay.down] * downstream:
                 command(direction)
 
         self._tell(tell)
 
-    def _counted(self, count: Callable[[], int]) -> int:
+    def _counted(self, count: Callable[[Relay], int]) -> int:
         """Return a count, of what is done at this moment, too: what has arrived is counted."""
         with contextlib.suppress(RuntimeError):  # after the block it is as it was at its end
             self._have_done(_Command(None))
-        return count()
+        return 0 if self._relay is None else count(self._relay)
 
-    def _tell(self, action: Callable[[], None]) -> None:
+    def _tell(self, action: Callable[[Relay], None]) -> None:
         self._have_done(_Command(action))
 
     def _have_done(self, command: _Command) -> None:
@@ -231,222 +193,56 @@ class Faults:
     # --- its life
 
     def __enter__(self) -> Self:
-        if self._thread is not None:
+        if self._relay is not None:
             raise RuntimeError("a proxy serves one block; make another with proxy(url)")
-        found = socket.getaddrinfo(self._host, self._server_port, type=socket.SOCK_STREAM)
-        self._addresses: list[_Address] = [(family, address) for family, _, _, _, address in found]
-        # It is bound and never listens: so the port stays taken while it refuses connections.
-        self._placeholder = _bound(0)
-        self._port: int = self._placeholder.getsockname()[1]
         self._waker, self._woken = socket.socketpair()
-        self._selector = selectors.DefaultSelector()
-        self._selector.register(self._woken, selectors.EVENT_READ)
-        self._listen()
+        try:
+            self._relay = relay = Relay(self._host, self._server_port, self._woken)
+        except BaseException:
+            self._waker.close()
+            self._woken.close()
+            raise
         self._is_over = False
-        self._thread = threading.Thread(target=self._run, name="rxsocket proxy of faults", daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(relay,), name="rxsocket proxy of faults", daemon=True)
         self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        note_open(self._port)
+        if self._relay is not None:
+            note_open(self._relay.port)
         with self._told:
             self._stopping = True
             if not self._is_over:
                 self._waker.send(b"\0")
-        if self._thread is not None:
-            self._thread.join()
+        self._thread.join()
         self._waker.close()
         self._woken.close()
 
     # --- on its thread
 
-    def _run(self) -> None:
+    def _run(self, relay: Relay) -> None:
         try:
             while not self._stopping:
-                self._turn()
+                relay.turn()
+                self._do_commands(relay)
         finally:
             with self._told:
                 self._is_over = True
-            self._stop_listening()
-            for passage in list(self._passages):
-                self._close(passage)
-            self._selector.close()
-            self._placeholder.close()
+            relay.close()
             for command in self._commands:  # what is told at the end, there is nothing left to do it to
                 command.done.set()
 
-    def _turn(self) -> None:
-        due = min(self._dues.values(), default=math.inf)
-        due = due if self._accepts_again is None else min(due, self._accepts_again)
-        timeout = None if due == math.inf else max(0.0, due - time.monotonic())
-        touched: set[Passage] = set()
-        for key, events in self._selector.select(timeout):
-            if key.fileobj is self._woken:
-                self._woken.recv(4096)
-            elif key.data is not None:
-                self._serve(key.data, key.fileobj, events)
-                touched.add(key.data)
-        now = time.monotonic()
-        if self._accepts_again is not None and self._accepts_again <= now:
-            self._accepts_again = None
-            self._watch_listener()
-        self._accept()  # also those that a command is to find
-        self._go_on(touched.union(passage for passage, due in self._dues.items() if due <= now), now)
-        told = len(self._commands)
-        for number in range(told):
-            self._commands[number].run()
-        if any(self._commands[number].is_told for number in range(told)):
-            self._go_on(list(self._passages), now)
-        for _ in range(told):
-            self._commands.popleft().done.set()
-
-    def _accept(self) -> None:
-        while self._listener is not None and self._accepts_again is None:
-            try:
-                client, _ = self._listener.accept()
-            except BlockingIOError:
-                return
-            except ConnectionError:
-                continue  # it has hung up meanwhile
-            except OSError:
-                # No descriptor is left: who waits stays there, and would wake this thread without end.
-                self._accepts_again = time.monotonic() + AGAIN_SECONDS
-                self._selector.unregister(self._listener)
-                return
-            self._connections += 1
-            client.settimeout(0)
-            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            addresses = iter(self._addresses)
-            server = _connecting(addresses)
-            if server is None:
-                break_off(client)
-                continue
-            passage = Passage(client, server, self._up, self._down)
-            self._passages[passage] = addresses
-            if self._is_half_open:
-                passage.swallow()
-            self._go_on([passage], time.monotonic())
-
-    def _serve(self, passage: Passage, sock: object, events: int) -> None:
-        if passage not in self._passages:
-            return
-        if not passage.is_connected and sock is passage.sockets[1]:
-            self._end_connecting(passage)
-            return
-        try:
-            for way in passage.ways:
-                if events & selectors.EVENT_READ and way.source is sock:
-                    way.read()
-        except OSError:
-            self._broke(passage, sock)
-
-    def _end_connecting(self, passage: Passage) -> None:
-        """Note that the server is connected; where that has failed, try its next address, or break off."""
-        _, tried = passage.sockets
-        has_failed = tried.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0
-        server = _connecting(self._passages[passage]) if has_failed else None
-        if server is not None:
-            self._selector.unregister(tried)
-            tried.close()
-            passage.lead_to(server)
-            return
-        passage.is_connected = True  # or as much as it ever will be
-        if has_failed:
-            self._broke(passage, tried)
-
-    def _broke(self, passage: Passage, sock: object) -> None:
-        """Tell the one side that the other has broken off, unless nothing is told any more."""
-        for way in passage.ways:
-            if way.source is sock and way.is_swallowed:
-                way.has_ended = True
-                return
-        self._close(passage, reset=True)
-
-    def _go_on(self, passages: Iterable[Passage], now: float) -> None:
-        for passage in passages:
-            if passage in self._passages:
-                self._write(passage, now)
-
-    def _write(self, passage: Passage, now: float) -> None:
-        """Write what may go on, close what is done, and wait for the rest."""
-        for way in passage.ways:
-            try:
-                if passage.is_connected:
-                    way.write(now)
-            except OSError:
-                self._close(passage, reset=True)
-                return
-        if passage.is_done:
-            self._close(passage)
-            return
-        self._watch(passage)
-
-    def _watch(self, passage: Passage) -> None:
-        due = passage.due
-        if due is None:
-            self._dues.pop(passage, None)
-        else:
-            self._dues[passage] = due
-        for sock, reading, writing in passage.wishes():
-            events = (selectors.EVENT_READ if reading else 0) | (selectors.EVENT_WRITE if writing else 0)
-            registered = self._selector.get_map().get(sock)
-            if registered is None:
-                if events:
-                    self._selector.register(sock, events, passage)
-            elif not events:
-                self._selector.unregister(sock)
-            elif events != registered.events:
-                self._selector.modify(sock, events, passage)
-
-    def _close(self, passage: Passage, *, reset: bool = False) -> None:
-        self._passages.pop(passage, None)
-        self._dues.pop(passage, None)
-        for sock in passage.sockets:
-            if sock in self._selector.get_map():
-                self._selector.unregister(sock)
-        passage.close(reset=reset)
-
-    def _listen(self) -> None:
-        if self._listener is None:
-            self._listener = _bound(self._port)
-            self._listener.settimeout(0)
-            self._listener.listen()
-            self._watch_listener()
-
-    def _watch_listener(self) -> None:
-        if self._listener is not None:
-            self._selector.register(self._listener, selectors.EVENT_READ)
-
-    def _stop_listening(self) -> None:
-        if self._listener is not None:
-            if self._accepts_again is None:
-                self._selector.unregister(self._listener)
-            self._accepts_again = None
-            self._listener.close()
-            self._listener = None
-
-
-def _connecting(addresses: Iterator[_Address]) -> socket.socket | None:
-    """Return a socket that connects to the next address that can be tried at all, if there is one."""
-    for family, address in addresses:
-        with contextlib.suppress(OSError):  # no descriptor is left, or this system does not have the family
-            sock = socket.socket(family)
-            sock.settimeout(0)
-            if sock.connect_ex(address) in UNDER_WAY:
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                return sock
-            sock.close()
-    return None
-
-
-def _bound(port: int) -> socket.socket:
-    sock = socket.socket()
-    if hasattr(socket, "SO_REUSEPORT"):
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    sock.bind(("127.0.0.1", port))
-    return sock
+    def _do_commands(self, relay: Relay) -> None:
+        told = list(self._commands)
+        for command in told:
+            command.run(relay)
+        if any(command.is_told for command in told):
+            relay.pass_on()
+        for command in told:
+            self._commands.popleft()
+            command.done.set()
 
 
 def proxy(url: str) -> Faults:

@@ -1,32 +1,20 @@
 """The proxy of faults: what each does to a session that goes through it, and that nothing of it is left."""
 
 import contextlib
-import errno
 import socket
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from proxies import dialled, echoed
 from servers import Seen, within
 
-import rxsocket.proxy
 from rxsocket import Backoff, Session, websocket
 from rxsocket.proxy import Faults, proxy
 from rxsocket.script_client import Client
 from rxsocket.scripted import serve
 from rxsocket.states import Open
-
-
-def echoed(session: Session, *messages: str) -> None:
-    """Send messages, and wait until they are back."""
-    seen = Seen(session.messages.body)
-    for message in messages:
-        session.send(message)
-    assert seen.wait(len(messages)) == list(messages)
-    seen.subscription.dispose()
 
 
 @pytest.fixture
@@ -57,7 +45,7 @@ def test_the_path_and_the_query_of_the_url_stay():
         assert faults.url.startswith("ws://127.0.0.1:")
         assert ":1/" not in faults.url
     with proxy("ws://me:secret@127.0.0.1:1/feed") as faults:
-        assert faults.url == f"ws://me:secret@127.0.0.1:{faults._port}/feed"
+        assert faults.url == f"ws://me:secret@127.0.0.1:{faults._relay.port}/feed"
 
 
 def test_a_delay_takes_its_time_in_the_direction_it_is_for(faults: Faults):
@@ -152,12 +140,6 @@ def test_a_cut_ends_also_what_is_not_connected_to_the_server_yet():
             faults.cut()
             assert sock.recv(1) == b""
             assert faults.open_connections == 0
-
-
-@contextlib.contextmanager
-def dialled(faults: Faults) -> Iterator[socket.socket]:
-    with socket.create_connection(("127.0.0.1", faults._port), timeout=10) as sock:
-        yield sock
 
 
 def test_who_has_connected_is_found_by_what_it_is_told_next(faults: Faults):
@@ -262,117 +244,6 @@ def test_a_block_that_ends_takes_what_waits_with_it(server):
     assert session.closes.run().code == 1006
 
 
-@pytest.mark.parametrize("fault", [Faults.stall, Faults.half_open])
-def test_the_proxy_is_idle_while_nothing_goes_on(faults: Faults, monkeypatch, fault: Callable[[Faults], None]):
-    turns = []
-    turn = faults._turn
-    monkeypatch.setattr(faults, "_turn", lambda: [turns.append(1), turn()])
-    with websocket(faults.url, close_timeout=0.2).connect() as session:
-        echoed(session, "here")
-        fault(faults)
-        session.send("into the void")
-        faults.delay(0)
-        before = len(turns)
-        session.close()  # which takes its timeout, since no answer comes
-        assert len(turns) - before <= 10
-
-
-def test_it_looks_after_those_alone_that_have_something_to_do(faults: Faults, monkeypatch):
-    with contextlib.ExitStack() as stack:
-        for _ in range(20):
-            stack.enter_context(dialled(faults))
-        session = stack.enter_context(websocket(faults.url).connect())
-        echoed(session, "here")
-        looked_after = set()
-        write = faults._write
-        monkeypatch.setattr(faults, "_write", lambda passage, now: [looked_after.add(passage), write(passage, now)])
-        echoed(session, "again")
-        assert len(looked_after) == 1
-
-
-class Failing:
-    """A listener that can't accept, some times, as where no descriptor is left."""
-
-    def __init__(self, listener: socket.socket, times: int) -> None:
-        self._listener = listener
-        self._times = times
-
-    def accept(self) -> tuple[socket.socket, object]:
-        if self._times:
-            self._times -= 1
-            raise OSError(errno.EMFILE, "Too many open files")
-        return self._listener.accept()
-
-    def fileno(self) -> int:
-        return self._listener.fileno()
-
-    def close(self) -> None:
-        self._listener.close()
-
-
-@pytest.mark.parametrize("times", [2, sys.maxsize])
-def test_while_nobody_can_be_accepted_it_tries_again_now_and_then(faults: Faults, monkeypatch, times: int):
-    turns = []
-    turn = faults._turn
-    monkeypatch.setattr(faults, "_turn", lambda: [turns.append(1), turn()])
-    faults._listener = Failing(faults._listener, times)  # type: ignore[assignment, arg-type]
-    with websocket(faults.url, connect_timeout=0.2).connect() as session:
-        if times == 2:
-            echoed(session, "here")
-        else:
-            assert "0.2 s" in session.closes.run().reason
-            assert len(turns) < 200  # it does not spin
-            faults.refuse()
-            faults.go_on()
-            with websocket(faults.url).connect() as other:
-                echoed(other, "here")
-
-
-def test_where_the_server_can_not_be_reached_by_any_address_the_connection_is_broken_off(faults: Faults):
-    addresses, faults._addresses = faults._addresses, [(socket.AddressFamily.AF_INET, ("127.0.0.1", 0))]
-    with pytest.raises(ConnectionResetError), dialled(faults) as sock:
-        sock.recv(1)
-    faults._addresses = [(12345, ("127.0.0.1", 0))]  # type: ignore[list-item]  # no family of this system
-    with pytest.raises(ConnectionResetError), dialled(faults) as sock:
-        sock.recv(1)
-    faults._addresses = addresses
-    with websocket(faults.url).connect() as session:
-        echoed(session, "here")
-
-
-def test_all_addresses_of_the_server_are_tried(server, monkeypatch):
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        dead = listener.getsockname()
-    found = socket.getaddrinfo(*server.url.removeprefix("ws://").split(":"), type=socket.SOCK_STREAM)
-    entry = found[0]
-    several = [(*entry[:4], dead), (12345, *entry[1:]), (*entry[:4], dead), entry]
-    with monkeypatch.context() as patched:
-        patched.setattr(socket, "getaddrinfo", lambda *_, **__: several)
-        faults = proxy(server.url).__enter__()
-    with faults_block(faults), websocket(faults.url).connect() as session:
-        echoed(session, "here")
-
-
-@contextlib.contextmanager
-def faults_block(faults: Faults) -> Iterator[None]:
-    yield
-    faults.__exit__(None, None, None)
-
-
-def test_that_it_can_not_listen_again_is_told_to_who_wants_it(faults: Faults, monkeypatch):
-    def full(port: int) -> socket.socket:
-        raise OSError(errno.EMFILE, "Too many open files")
-
-    faults.refuse()
-    with monkeypatch.context() as patched:
-        patched.setattr(rxsocket.proxy, "_bound", full)
-        with pytest.raises(OSError, match="Too many open files"):
-            faults.go_on()
-    faults.go_on()
-    with websocket(faults.url).connect() as session:
-        echoed(session, "here")
-
-
 def test_telling_it_while_its_block_ends_neither_hangs_nor_fails_otherwise(server):
     def tell(faults: Faults) -> None:
         told.release()
@@ -397,7 +268,7 @@ def test_what_it_is_told_at_the_last_moment_is_not_waited_for(faults: Faults, mo
         faults._woken.recv(1)
         faults._stopping = True
 
-    monkeypatch.setattr(faults, "_turn", stop_before_it_is_done)
+    monkeypatch.setattr(faults._relay, "turn", stop_before_it_is_done)
     with within(5):
         faults.delay(0)  # by the turn that is under way
         faults.delay(0)
