@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol, TypeVar
 
 from reactivex import abc
 
@@ -16,7 +17,27 @@ __all__ = ["bind"]
 T = TypeVar("T")
 
 
-def bind(widget: Any, trait: str, store: Store[T]) -> abc.DisposableBase:  # noqa: ANN401 a HasTraits, not imported here
+class HasTraits(Protocol):
+    """What has traits: a ``traitlets.HasTraits``, as far as it is needed here."""
+
+    def has_trait(self, name: str) -> bool:
+        """Whether it has a trait of that name."""
+        ...
+
+    def trait_names(self) -> Iterable[str]:
+        """The names of all."""
+        ...
+
+    def observe(self, handler: Callable[..., Any], names: str) -> None:
+        """Call a function at each change of a trait."""
+        ...
+
+    def unobserve(self, handler: Callable[..., Any], names: str) -> None:
+        """Call it no more."""
+        ...
+
+
+def bind(widget: HasTraits, trait: str, store: Store[T]) -> abc.DisposableBase:
     """Keep a trait of a widget and a store the same, both ways, from now on; at first the store's value counts.
 
     Whichever threads move the widget and update the store, both have the same value when they have come to rest, and
@@ -52,7 +73,7 @@ def bind(widget: Any, trait: str, store: Store[T]) -> abc.DisposableBase:  # noq
 class _Binding(abc.DisposableBase):
     """A trait and a store that are kept the same."""
 
-    def __init__(self, widget: Any, trait: str, store: Store[Any]) -> None:  # noqa: ANN401 as above
+    def __init__(self, widget: HasTraits, trait: str, store: Store[Any]) -> None:
         self._widget = widget
         self._trait = trait
         self._store = store

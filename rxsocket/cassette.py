@@ -194,6 +194,7 @@ def state_line(at: int, state: State) -> StateLine:
 def _encode_exception(value: object) -> object:
     if isinstance(value, RxSocketException):
         return {"class": type(value).__name__, "args": [_encode_argument(each) for each in value.args]}
+    # As msgspec asks of its hooks; no line has another.
     raise NotImplementedError(f"a {type(value).__name__} has no place in a cassette")
 
 
